@@ -1,0 +1,1 @@
+//! Drives many native participants against a deployment and judges what they received.

@@ -1,0 +1,1 @@
+//! The reference native client: a sans-IO session core and a tokio driver.

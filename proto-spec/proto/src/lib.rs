@@ -1,0 +1,1 @@
+//! The control stream between routers and signaling (protobuf, gRPC).

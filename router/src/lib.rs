@@ -1,0 +1,1 @@
+//! The media router: a sans-IO shard core, its sockets and its daemon.

@@ -1,0 +1,1 @@
+//! Meetings, participants and the placement of rooms on routers.

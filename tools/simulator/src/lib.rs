@@ -1,0 +1,1 @@
+//! Whole conferences on virtual time from one seed, with invariants checked at every step.
