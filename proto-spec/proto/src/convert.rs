@@ -134,10 +134,19 @@ fn direction(suite: Suite, direction: v1::Direction) -> Result<Direction, Invali
     })
 }
 
-fn secret(what: &'static str, suite: Suite, expected: usize, bytes: Vec<u8>) -> Result<Secret, InvalidTicket> {
+fn secret(
+    what: &'static str,
+    suite: Suite,
+    expected: usize,
+    bytes: Vec<u8>,
+) -> Result<Secret, InvalidTicket> {
     let actual = bytes.len();
     let secret = Secret::new(bytes);
-    if actual == expected { Ok(secret) } else { Err(InvalidTicket::KeyLength { what, suite, expected, actual }) }
+    if actual == expected {
+        Ok(secret)
+    } else {
+        Err(InvalidTicket::KeyLength { what, suite, expected, actual })
+    }
 }
 
 #[cfg(test)]

@@ -45,7 +45,8 @@ mod tests {
 
     #[test]
     fn secrets_are_not_printed() {
-        let direction = Direction { master_key: vec![171; 16], master_salt: vec![205; 12], ..Default::default() };
+        let direction =
+            Direction { master_key: vec![171; 16], master_salt: vec![205; 12], ..Default::default() };
         let ticket = Ticket { uplink: Some(direction), ..Default::default() };
         let printed = format!("{ticket:?}");
         assert!(!printed.contains("171") && !printed.contains("205"), "{printed}");

@@ -6,6 +6,7 @@
 
 pub mod classify;
 pub mod payload_type;
+pub mod signaling;
 pub mod srtp;
 pub mod ssrc;
 pub mod ticket;

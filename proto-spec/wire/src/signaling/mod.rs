@@ -1,0 +1,33 @@
+//! Signaling messages: `proto-spec/spec/06-signaling.md`.
+//!
+//! Types with serde, and nothing that reads or writes: both ends bring their own JSON and transport. Unknown fields are ignored.
+//! Enumerations that a daemon sends have an `Other` for values of later versions; it is never sent.
+
+mod client;
+mod daemon;
+mod names;
+mod rest;
+mod secrets;
+
+pub use client::{ClientMessage, Join};
+pub use daemon::{
+    DaemonMessage, EndedReason, ErrorCode, ErrorMessage, Joined, LeftReason, MediaLostReason, Participant,
+};
+pub use names::{
+    DisplayName, InvalidName, MAX_DISPLAY_NAME_CHARS, MAX_MEETING_NAME_CHARS, MEETING_ID_ALPHABET,
+    MEETING_ID_CHARS, MeetingId, MeetingName,
+};
+pub use rest::{ApiError, ApiErrorBody, ApiErrorCode, CreateMeeting, MeetingCreated};
+pub use secrets::{MAX_PASSWORD_BYTES, Password, Token};
+
+#[cfg(test)]
+mod tests;
+
+/// The version of the signaling protocol that this crate speaks.
+pub const SIGNALING_VERSION: u32 = 1;
+/// The largest WebSocket message in either direction, in bytes. A `joined` with a full roster may be larger.
+pub const MAX_MESSAGE_BYTES: usize = 64 * 1024;
+/// Participants of a meeting when its creator names no number.
+pub const DEFAULT_MAX_PARTICIPANTS: u32 = 100;
+/// The most participants that a meeting may be made for.
+pub const MAX_PARTICIPANTS: u32 = 1_000;
