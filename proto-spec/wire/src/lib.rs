@@ -5,10 +5,13 @@
 #![forbid(unsafe_code)]
 
 pub mod classify;
+pub mod ext;
 pub mod payload_type;
+pub mod rtp;
 pub mod signaling;
 pub mod srtp;
 pub mod ssrc;
+pub mod state_sync;
 pub mod ticket;
 pub mod time;
 pub mod track;
