@@ -7,6 +7,7 @@
 pub mod classify;
 pub mod ext;
 pub mod payload_type;
+pub mod rtcp;
 pub mod rtp;
 pub mod signaling;
 pub mod srtp;
