@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod classify;
+pub mod control;
 pub mod ext;
 pub mod payload_type;
 pub mod rtcp;
