@@ -1,1 +1,3 @@
 //! The media router: a sans-IO shard core, its sockets and its daemon.
+
+pub mod core;

@@ -1,0 +1,209 @@
+//! What a shard counted: plain numbers, published as a snapshot.
+
+/// Why something was dropped or refused. Every drop has exactly one reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum DropReason {
+    /// Too short for SRTP or SRTCP.
+    Runt,
+    /// Neither RTP nor RTCP by its first bytes.
+    UnknownClass,
+    /// Longer than any datagram of the protocol.
+    Oversize,
+    /// The SSRC belongs to another shard: steering fell back, or a client mixed shards.
+    WrongShard,
+    /// No session has the SSRC.
+    UnknownSsrc,
+    /// Not parseable as RTP or RTCP, before or after opening.
+    Malformed,
+    /// The tag did not verify: wrong key, or the packet was changed.
+    AuthenticationFailed,
+    /// Seen before.
+    Replayed,
+    /// Older than the replay window.
+    TooOld,
+    /// A header extension that is not encrypted (RFC 9335 is required).
+    ExtensionInClear,
+    /// SRTCP without encryption.
+    NotEncrypted,
+    /// RTP on a stream that no published track declared.
+    UndeclaredStream,
+    /// RTP on an RTX or FEC SSRC, which this version does not take from clients.
+    UnsupportedRole,
+    /// RTP whose payload type is not the track's.
+    WrongPayloadType,
+    /// Video without frame marking.
+    MissingFrameMarking,
+    /// The packet pool or an encoding's pending list was full.
+    PoolFull,
+    /// An RTCP packet or in-band message that does not parse.
+    MalformedControl,
+    /// RTCP about an SSRC outside of the session's blocks.
+    ForeignReport,
+    /// A message that only the other side may send.
+    Misdirected,
+    /// Pings or acknowledgements beyond what waits at once.
+    ControlFlood,
+    /// A datagram for a session that is closing.
+    Closing,
+    /// Not sent: the address is not validated and its budget is spent.
+    UnvalidatedBudget,
+    /// Not sent: the session has no path yet.
+    NoPath,
+    /// Not sent: the packet came before the point at which its slot switched, or had been sent.
+    NotContinuous,
+    /// Not sent: the packet would have exceeded the largest datagram.
+    TooLarge,
+    /// An event that the shell did not fetch in time.
+    EventQueueFull,
+}
+
+impl DropReason {
+    /// How many reasons there are.
+    pub const COUNT: usize = Self::ALL.len();
+
+    /// All reasons, in order of their numbers.
+    pub const ALL: [Self; 26] = [
+        Self::Runt,
+        Self::UnknownClass,
+        Self::Oversize,
+        Self::WrongShard,
+        Self::UnknownSsrc,
+        Self::Malformed,
+        Self::AuthenticationFailed,
+        Self::Replayed,
+        Self::TooOld,
+        Self::ExtensionInClear,
+        Self::NotEncrypted,
+        Self::UndeclaredStream,
+        Self::UnsupportedRole,
+        Self::WrongPayloadType,
+        Self::MissingFrameMarking,
+        Self::PoolFull,
+        Self::MalformedControl,
+        Self::ForeignReport,
+        Self::Misdirected,
+        Self::ControlFlood,
+        Self::Closing,
+        Self::UnvalidatedBudget,
+        Self::NoPath,
+        Self::NotContinuous,
+        Self::TooLarge,
+        Self::EventQueueFull,
+    ];
+
+    /// The reason's name in metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Runt => "runt",
+            Self::UnknownClass => "unknown_class",
+            Self::Oversize => "oversize",
+            Self::WrongShard => "wrong_shard",
+            Self::UnknownSsrc => "unknown_ssrc",
+            Self::Malformed => "malformed",
+            Self::AuthenticationFailed => "authentication_failed",
+            Self::Replayed => "replayed",
+            Self::TooOld => "too_old",
+            Self::ExtensionInClear => "extension_in_clear",
+            Self::NotEncrypted => "not_encrypted",
+            Self::UndeclaredStream => "undeclared_stream",
+            Self::UnsupportedRole => "unsupported_role",
+            Self::WrongPayloadType => "wrong_payload_type",
+            Self::MissingFrameMarking => "missing_frame_marking",
+            Self::PoolFull => "pool_full",
+            Self::MalformedControl => "malformed_control",
+            Self::ForeignReport => "foreign_report",
+            Self::Misdirected => "misdirected",
+            Self::ControlFlood => "control_flood",
+            Self::Closing => "closing",
+            Self::UnvalidatedBudget => "unvalidated_budget",
+            Self::NoPath => "no_path",
+            Self::NotContinuous => "not_continuous",
+            Self::TooLarge => "too_large",
+            Self::EventQueueFull => "event_queue_full",
+        }
+    }
+}
+
+/// The counters of a shard. All are totals since its start, but the gauges named so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counters {
+    /// Datagrams handed to the shard.
+    pub datagrams_in: u64,
+    /// Their UDP payload bytes.
+    pub bytes_in: u64,
+    /// RTP packets that authenticated.
+    pub rtp_in: u64,
+    /// SRTCP datagrams that authenticated.
+    pub rtcp_in: u64,
+    /// RTP packets sealed for receivers.
+    pub rtp_out: u64,
+    /// SRTCP datagrams sealed.
+    pub rtcp_out: u64,
+    /// UDP payload bytes handed to the transmit batch.
+    pub bytes_out: u64,
+    /// RTP packets missing on uplinks, by sequence number.
+    pub rtp_lost_in: u64,
+    /// Key frame requests that receivers made.
+    pub key_frame_requests_in: u64,
+    /// Key frame requests sent to publishers.
+    pub key_frame_requests_out: u64,
+    /// Sessions opened.
+    pub sessions_opened: u64,
+    /// Sessions ended.
+    pub sessions_ended: u64,
+    /// Times that a session moved to another address.
+    pub migrations: u64,
+    /// Path challenges answered.
+    pub paths_validated: u64,
+    drops: [u64; DropReason::COUNT],
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self {
+            datagrams_in: 0,
+            bytes_in: 0,
+            rtp_in: 0,
+            rtcp_in: 0,
+            rtp_out: 0,
+            rtcp_out: 0,
+            bytes_out: 0,
+            rtp_lost_in: 0,
+            key_frame_requests_in: 0,
+            key_frame_requests_out: 0,
+            sessions_opened: 0,
+            sessions_ended: 0,
+            migrations: 0,
+            paths_validated: 0,
+            drops: [0; DropReason::COUNT],
+        }
+    }
+}
+
+impl Counters {
+    /// Counts one drop.
+    pub const fn drop(&mut self, reason: DropReason) {
+        self.drops[reason as usize] += 1;
+    }
+
+    /// How often `reason` dropped something.
+    #[must_use]
+    pub const fn dropped(&self, reason: DropReason) -> u64 {
+        self.drops[reason as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_of_reasons_is_in_order_and_has_no_name_twice() {
+        for (number, reason) in DropReason::ALL.iter().enumerate() {
+            assert_eq!(*reason as usize, number);
+            assert_eq!(DropReason::ALL.iter().filter(|other| other.name() == reason.name()).count(), 1);
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Every bound of the shard core, with its reason.
+
+use std::time::Duration;
+
+/// Sessions that one shard holds. 4,096 sessions at a few KiB each stay within the cache and memory of one core, and no core
+/// serves that many people with video anyway.
+pub const MAX_SESSIONS_PER_SHARD: usize = 4_096;
+/// Rooms that one shard holds: as many as sessions, since an empty room is dropped.
+pub const MAX_ROOMS_PER_SHARD: usize = MAX_SESSIONS_PER_SHARD;
+/// Bytes of a room's name, which signaling gives.
+pub const MAX_ROOM_NAME_BYTES: usize = 128;
+/// SSRCs of a participant's uplink block: 16 streams carry 4 camera encodings, 4 screen encodings, two voices and spare.
+pub const UPLINK_SSRCS: u32 = 64;
+/// SSRCs of a participant's downlink block: 63 slots are a gallery of 49, voices, screen and spare.
+pub const DOWNLINK_SSRCS: u32 = 256;
+
+/// The largest datagram that is sent or accepted (spec 3.3).
+pub const MAX_DATAGRAM_BYTES: usize = 1_200;
+/// The largest plaintext of an SRTCP datagram (spec 4.1).
+pub const MAX_COMPOUND_BYTES: usize = 1_100;
+/// Opened packets that a shard retains at once: a full receive batch of coalesced super-packets and then some, 10 MiB.
+pub const POOL_SLOTS: usize = 8_192;
+/// Packets of one encoding that wait for the flush: one key frame of 1080p is about 60 packets.
+pub const MAX_PENDING_PACKETS: usize = 64;
+/// Bytes of a transmit batch: at least one subscriber's share of a full pending list, and a worthwhile sendmmsg.
+pub const BATCH_BYTES: usize = 1 << 20;
+/// Segments of one segmented send: the kernel's UDP_MAX_SEGMENTS.
+pub const MAX_SEGMENTS: usize = 64;
+/// Bytes of one segmented send: the largest IPv4 UDP payload.
+pub const MAX_SEND_BYTES: usize = 65_507;
+/// Events that wait for the shell. The shell drains after every command and timeout; a full queue is counted.
+pub const MAX_EVENTS: usize = 4 * MAX_SESSIONS_PER_SHARD;
+
+/// An unclaimed ticket is void after this (spec 2.1).
+pub const UNCLAIMED_TIMEOUT: Duration = Duration::from_secs(30);
+/// Silence that ends a session (spec 5.4).
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Every session is visited this often; every periodic duty is a multiple of it.
+pub const TICK: Duration = Duration::from_millis(100);
+/// Sessions are spread over this many phases of a tick, so that their duties do not bunch up.
+pub const TICK_PHASES: usize = 10;
+/// A session that was sent nothing for this long by its tick gets a ping, so that no gap exceeds 200 ms (spec 5.4).
+pub const KEEPALIVE_AFTER: Duration = Duration::from_millis(100);
+/// Interval of sender and receiver reports (spec 3.6).
+pub const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+/// Key frame requests of one encoding are at least this far apart, whoever asks (spec 3.6).
+pub const KEY_FRAME_INTERVAL: Duration = Duration::from_millis(500);
+/// First repeat of an unacknowledged state page (spec 4.4).
+pub const PAGE_REPEAT_MIN: Duration = Duration::from_millis(100);
+/// Slowest repeat of an unacknowledged state page (spec 4.4).
+pub const PAGE_REPEAT_MAX: Duration = Duration::from_secs(1);
+/// How long an address may take to answer a challenge (spec 5.2).
+pub const CHALLENGE_TIMEOUT: Duration = Duration::from_secs(3);
+/// New candidates of one session are at least this far apart (spec 5.3).
+pub const CANDIDATE_INTERVAL: Duration = Duration::from_millis(500);
+/// Bytes sent to an unvalidated address per byte received from it (RFC 9000 section 8.1).
+pub const AMPLIFICATION_FACTOR: u64 = 3;
+/// Times that a close is sent (spec 5.5).
+pub const CLOSE_REPEATS: u8 = 3;
+/// Pings that a session may leave unanswered at once; more in one flush are dropped.
+pub const MAX_PENDING_PONGS: usize = 4;
+/// Acknowledgements that wait for the next control datagram: two states of 16 pages.
+pub const MAX_PENDING_ACKS: usize = 32;
+/// A sequence gap that is handed on to receivers as it is. Above it the slot continues without a gap, so that a publisher
+/// who jumps cannot push a receiver's roll-over guess (RFC 3711 section 3.3.1) off.
+pub const MAX_FORWARDED_GAP: u64 = 512;
+
+const _: () = assert!(BATCH_BYTES >= 2 * MAX_PENDING_PACKETS * MAX_DATAGRAM_BYTES);
+const _: () = assert!(MAX_SESSIONS_PER_SHARD as u64 * 2 * DOWNLINK_SSRCS as u64 <= 1 << 24);

@@ -1,0 +1,126 @@
+//! A participant's media transport: keys, addresses, states, slots.
+
+mod duties;
+mod keys;
+mod listed;
+mod slot;
+
+use std::time::Duration;
+
+use sluice_wire::control::{CloseCode, PublishedTrack, SHOWN_PER_PAGE, WantedSlot};
+use sluice_wire::srtp::{InboundSrtp, OutboundSrtp};
+use sluice_wire::ssrc::SsrcBlock;
+use sluice_wire::state_sync::PageOutbox;
+use sluice_wire::time::Time;
+use sluice_wire::track::{ParticipantId, TrackNumber};
+
+pub(crate) use self::duties::{Duties, Echo};
+pub(crate) use self::keys::{SessionKeys, draw_keys};
+pub(crate) use self::listed::Listed;
+pub(crate) use self::slot::{Admission, Selection, Slot};
+use super::ids::{EncodingRef, RoomKey, SessionName, TrackKey};
+use super::path::Paths;
+
+/// Where a session is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Its ticket was handed out; nothing authenticated came yet.
+    Unclaimed,
+    Live,
+    /// It is over; the close is repeated this many times more.
+    Closing {
+        repeats: u8,
+    },
+}
+
+/// A session.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) name: SessionName,
+    pub(crate) participant: ParticipantId,
+    pub(crate) room: RoomKey,
+    pub(crate) uplink: SsrcBlock,
+    pub(crate) downlink: SsrcBlock,
+    pub(crate) inbound: InboundSrtp,
+    pub(crate) outbound: OutboundSrtp,
+    pub(crate) paths: Paths,
+    pub(crate) phase: Phase,
+    pub(crate) opened_at: Time,
+    pub(crate) last_heard: Time,
+    pub(crate) last_sent: Time,
+    /// The newest transport-wide sequence number of the uplink.
+    pub(crate) newest_transport_in: Option<u16>,
+    pub(crate) next_transport_out: u16,
+    pub(crate) published: Listed<PublishedTrack>,
+    pub(crate) tracks: Vec<(TrackNumber, TrackKey)>,
+    /// The encoding that each stream of the uplink carries.
+    pub(crate) streams: Box<[Option<EncodingRef>]>,
+    pub(crate) wanted: Listed<WantedSlot>,
+    /// Slots by number.
+    pub(crate) slots: Vec<Option<Slot>>,
+    pub(crate) shown: PageOutbox,
+    pub(crate) duties: Duties,
+    /// Smoothed round-trip time by sender and receiver reports.
+    pub(crate) rtt: Option<Duration>,
+    /// The close code once it is over.
+    pub(crate) close_code: CloseCode,
+}
+
+impl Session {
+    pub(crate) fn is_closing(&self) -> bool {
+        matches!(self.phase, Phase::Closing { .. })
+    }
+
+    /// Slots that a receiver may name.
+    pub(crate) fn slot_limit(&self) -> u16 {
+        self.downlink.streams() - 1
+    }
+
+    pub(crate) fn slot(&self, number: u16) -> Option<&Slot> {
+        self.slots.get(usize::from(number))?.as_ref()
+    }
+
+    pub(crate) fn slot_mut(&mut self, number: u16) -> Option<&mut Slot> {
+        self.slots.get_mut(usize::from(number))?.as_mut()
+    }
+
+    /// Whether a packet with this transport-wide sequence number is newer than all before; if so it is noted.
+    pub(crate) fn note_transport_sequence(&mut self, sequence: u16) -> bool {
+        let newer = self.newest_transport_in.is_none_or(|newest| {
+            let ahead = sequence.wrapping_sub(newest);
+            ahead != 0 && ahead < 0x8000
+        });
+        if newer {
+            self.newest_transport_in = Some(sequence);
+        }
+        newer
+    }
+
+    /// Numbers of the slots that the receiver's state names, in order.
+    pub(crate) fn listed_slots(&self) -> impl Iterator<Item = (u16, &Slot)> {
+        self.slots.iter().enumerate().filter_map(|(number, slot)| {
+            let slot = slot.as_ref().filter(|slot| slot.wanted.is_some())?;
+            Some((number as u16, slot))
+        })
+    }
+
+    /// What `number` shows changed: its page of `shown` is new.
+    pub(crate) fn touch_shown(&mut self, number: u16) {
+        let before = self.listed_slots().take_while(|(other, _)| *other < number).count();
+        self.shown.touch((before / SHOWN_PER_PAGE) as u8);
+    }
+
+    /// The list of slots itself changed: every page of `shown` is new.
+    pub(crate) fn renew_shown(&mut self) {
+        let pages = self.listed_slots().count().div_ceil(SHOWN_PER_PAGE).max(1) as u8;
+        self.shown.set_pages(pages);
+        for page in 0..pages {
+            self.shown.touch(page);
+        }
+    }
+
+    /// Takes a round-trip sample into the smoothed value (RFC 6298 section 2).
+    pub(crate) fn note_rtt(&mut self, sample: Duration) {
+        self.rtt = Some(self.rtt.map_or(sample, |rtt| (rtt * 7 + sample) / 8));
+    }
+}

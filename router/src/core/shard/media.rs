@@ -1,0 +1,156 @@
+//! Media in: a packet is opened into the pool, accounted for, and waits on its encoding for the flush.
+
+use sluice_wire::ext::MediaExtensions;
+use sluice_wire::rtp::RtpPacket;
+use sluice_wire::srtp::OpenedRtp;
+use sluice_wire::ssrc::StreamRole;
+use sluice_wire::time::Time;
+
+use super::datagram::drop_reason;
+use super::{DatagramMeta, Shard};
+use crate::core::counters::DropReason;
+use crate::core::ids::{EncodingRef, SessionKey};
+use crate::core::limits::MAX_PENDING_PACKETS;
+use crate::core::pool::PoolSlot;
+use crate::core::track::Packet;
+
+impl Shard {
+    pub(super) fn handle_rtp(
+        &mut self,
+        now: Time,
+        key: SessionKey,
+        meta: DatagramMeta,
+        datagram: &[u8],
+    ) -> Result<(), DropReason> {
+        let slot = self.pool.take().ok_or(DropReason::PoolFull)?;
+        match self.open_and_judge(now, key, meta, datagram, &slot) {
+            Ok((encoding, packet)) => {
+                self.hold_until_flush(encoding, packet.into_packet(slot));
+                Ok(())
+            }
+            Err(reason) => {
+                self.pool.give_back(slot);
+                Err(reason)
+            }
+        }
+    }
+
+    fn open_and_judge(
+        &mut self,
+        now: Time,
+        key: SessionKey,
+        meta: DatagramMeta,
+        datagram: &[u8],
+        slot: &PoolSlot,
+    ) -> Result<(EncodingRef, Judged), DropReason> {
+        let session = self.sessions.get_mut(key).ok_or(DropReason::UnknownSsrc)?;
+        if session.is_closing() {
+            return Err(DropReason::Closing);
+        }
+        let plain = self.pool.bytes_mut(slot);
+        let opened = session.inbound.open_rtp(datagram, plain).map_err(drop_reason)?;
+        self.counters.rtp_in += 1;
+        let rtp = RtpPacket::parse(&plain[..opened.len]);
+        let extensions = rtp.as_ref().map(MediaExtensions::read).unwrap_or_default();
+        let newest =
+            extensions.transport_sequence.is_some_and(|sequence| session.note_transport_sequence(sequence));
+        let target = match opened.role {
+            StreamRole::Media => session
+                .streams
+                .get(usize::from(opened.stream.0))
+                .copied()
+                .flatten()
+                .ok_or(DropReason::UndeclaredStream),
+            StreamRole::Rtx | StreamRole::Fec => Err(DropReason::UnsupportedRole),
+        };
+        let judged =
+            rtp.map_err(|_| DropReason::Malformed).map(|rtp| Judged::new(&rtp, opened, meta, extensions));
+        self.on_authenticated(now, key, meta, datagram.len(), newest);
+        let (target, mut judged) = (target?, judged?);
+        self.account(target, &mut judged)?;
+        Ok((target, judged))
+    }
+
+    /// Checks the packet against its track and takes it into the encoding's statistics.
+    fn account(&mut self, target: EncodingRef, packet: &mut Judged) -> Result<(), DropReason> {
+        let track = self.tracks.get_mut(target.track).ok_or(DropReason::UndeclaredStream)?;
+        if packet.payload_type != track.payload_type as u8 {
+            return Err(DropReason::WrongPayloadType);
+        }
+        packet.is_entry = match packet.extensions.frame_marking {
+            _ if track.kind.is_audio() => true,
+            Some(marking) => marking.start && marking.independent,
+            None => return Err(DropReason::MissingFrameMarking),
+        };
+        let rate_hz = track.payload_type.clock_rate_hz();
+        let is_video = !track.kind.is_audio();
+        let encoding =
+            track.encodings.get_mut(usize::from(target.encoding)).ok_or(DropReason::UndeclaredStream)?;
+        self.counters.rtp_lost_in +=
+            encoding.stats.on_packet(packet.index, packet.timestamp, packet.arrival, rate_hz);
+        if is_video && packet.is_entry {
+            encoding.key_frames.on_key_frame();
+        }
+        if encoding.pending.len() >= MAX_PENDING_PACKETS {
+            return Err(DropReason::PoolFull);
+        }
+        Ok(())
+    }
+
+    fn hold_until_flush(&mut self, target: EncodingRef, packet: Packet) {
+        let Some(encoding) = self.tracks.get_mut(target.track).and_then(|track| {
+            track.encodings.get_mut(usize::from(target.encoding)).filter(|e| !e.subscribers.is_empty())
+        }) else {
+            self.pool.give_back(packet.slot);
+            return;
+        };
+        if encoding.pending.is_empty() {
+            self.dirty.push_back(target);
+        }
+        encoding.pending.push(packet);
+        self.is_full |= encoding.pending.len() >= MAX_PENDING_PACKETS;
+    }
+}
+
+/// An opened packet, judged, but not yet tied to its pool slot.
+struct Judged {
+    header_len: u16,
+    payload_len: u16,
+    payload_type: u8,
+    index: u64,
+    timestamp: u32,
+    arrival: Time,
+    marker: bool,
+    is_entry: bool,
+    extensions: MediaExtensions,
+}
+
+impl Judged {
+    fn new(rtp: &RtpPacket<'_>, opened: OpenedRtp, meta: DatagramMeta, extensions: MediaExtensions) -> Self {
+        Self {
+            header_len: rtp.header_len() as u16,
+            payload_len: rtp.payload().len() as u16,
+            payload_type: rtp.payload_type(),
+            index: opened.index,
+            timestamp: rtp.timestamp(),
+            arrival: meta.received_at,
+            marker: rtp.marker(),
+            is_entry: false,
+            extensions,
+        }
+    }
+
+    fn into_packet(self, slot: PoolSlot) -> Packet {
+        Packet {
+            slot,
+            header_len: self.header_len,
+            payload_len: self.payload_len,
+            index: self.index,
+            timestamp: self.timestamp,
+            arrival: self.arrival,
+            marker: self.marker,
+            is_entry: self.is_entry,
+            extensions: self.extensions,
+        }
+    }
+}

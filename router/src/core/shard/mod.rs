@@ -1,0 +1,168 @@
+//! The shard: what it owns and how it is driven.
+
+mod api;
+mod control_out;
+mod datagram;
+mod forward;
+mod lifecycle;
+mod media;
+mod rtcp;
+mod states;
+mod subscribe;
+mod tick;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha20Rng;
+use slotmap::SlotMap;
+use sluice_wire::time::Time;
+
+pub use self::api::{
+    Command, DatagramMeta, Drained, EndReason, Event, OpenRefused, OpenRequest, ShardConfig, ShardGauges,
+};
+use super::batch::TransmitBatch;
+use super::counters::{Counters, DropReason};
+use super::ids::{EncodingRef, RoomKey, SessionKey, TrackKey};
+use super::limits::{MAX_DATAGRAM_BYTES, MAX_EVENTS, MAX_PENDING_PACKETS, POOL_SLOTS, TICK_PHASES};
+use super::pool::PacketPool;
+use super::room::Room;
+use super::session::Session;
+use super::ssrc_table::SsrcTable;
+use super::track::{Encoding, Track};
+
+/// One core's share of the router. See the [module documentation](crate::core) for how to drive it.
+#[derive(Debug)]
+pub struct Shard {
+    addresses: Vec<SocketAddr>,
+    rng: ChaCha20Rng,
+    ssrcs: SsrcTable,
+    sessions: SlotMap<SessionKey, Session>,
+    rooms: SlotMap<RoomKey, Room>,
+    room_names: BTreeMap<Box<str>, RoomKey>,
+    tracks: SlotMap<TrackKey, Track>,
+    pool: PacketPool,
+    /// Encodings with pending packets, in order of arrival.
+    dirty: VecDeque<EncodingRef>,
+    /// An encoding's pending list is full.
+    is_full: bool,
+    /// Sessions with something to say, in order.
+    talkative: VecDeque<SessionKey>,
+    /// Sessions by the phase in which their tick comes.
+    phases: [Vec<SessionKey>; TICK_PHASES],
+    next_phase: usize,
+    next_tick: Time,
+    events: VecDeque<Event>,
+    counters: Counters,
+    is_shutting_down: bool,
+}
+
+impl Shard {
+    /// A shard without rooms. `seed` feeds a cryptographic generator from which keys come: outside of simulations it must be
+    /// 32 bytes of the operating system's entropy.
+    #[must_use]
+    pub fn new(config: ShardConfig, seed: [u8; 32]) -> Self {
+        Self {
+            addresses: config.addresses,
+            rng: ChaCha20Rng::from_seed(seed),
+            ssrcs: SsrcTable::new(config.number),
+            sessions: SlotMap::with_key(),
+            rooms: SlotMap::with_key(),
+            room_names: BTreeMap::new(),
+            tracks: SlotMap::with_key(),
+            pool: PacketPool::new(),
+            dirty: VecDeque::new(),
+            is_full: false,
+            talkative: VecDeque::new(),
+            phases: std::array::from_fn(|_| Vec::new()),
+            next_phase: 0,
+            next_tick: Time::ZERO,
+            events: VecDeque::new(),
+            counters: Counters::default(),
+            is_shutting_down: false,
+        }
+    }
+
+    /// Takes in a command.
+    pub fn handle_command(&mut self, now: Time, command: Command) {
+        match command {
+            Command::Open(request) => self.open_session(now, request),
+            Command::Close { room, participant, session, code } => {
+                self.close_by_command(now, &room, participant, session, code);
+            }
+            Command::CloseRoom { room, code } => self.close_room(now, &room, code),
+            Command::Shutdown => self.shut_down(now),
+        }
+    }
+
+    /// Seals what waits to be sent into `batch` until it is full or nothing is left.
+    pub fn poll_transmit(&mut self, now: Time, batch: &mut TransmitBatch) -> Drained {
+        if self.flush_media(now, batch) == Drained::BatchFull {
+            return Drained::BatchFull;
+        }
+        self.flush_control(now, batch)
+    }
+
+    /// The next thing that the shell should know.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// When [`Self::handle_timeout`] must be called; `None` while there are no sessions.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Time> {
+        (!self.sessions.is_empty()).then_some(self.next_tick)
+    }
+
+    /// The receive batch should be interrupted by a flush: buffers are nearly full.
+    #[must_use]
+    pub fn wants_flush(&self) -> bool {
+        self.is_full || self.pool.in_use() > POOL_SLOTS - MAX_PENDING_PACKETS
+    }
+
+    /// The counters as they are.
+    #[must_use]
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// How much the shard holds.
+    #[must_use]
+    pub fn gauges(&self) -> ShardGauges {
+        ShardGauges {
+            sessions: self.sessions.len(),
+            rooms: self.rooms.len(),
+            tracks: self.tracks.len(),
+            pool_slots_in_use: self.pool.in_use(),
+        }
+    }
+
+    fn emit(&mut self, event: Event) {
+        if self.events.len() >= MAX_EVENTS {
+            self.counters.drop(DropReason::EventQueueFull);
+        } else {
+            self.events.push_back(event);
+        }
+    }
+
+    fn encoding_mut(&mut self, at: EncodingRef) -> Option<&mut Encoding> {
+        self.tracks.get_mut(at.track)?.encodings.get_mut(usize::from(at.encoding))
+    }
+
+    /// Puts a session into the list of those with something to say.
+    fn has_something_to_say(&mut self, key: SessionKey) {
+        if let Some(session) = self.sessions.get_mut(key)
+            && !std::mem::replace(&mut session.duties.is_queued, true)
+        {
+            self.talkative.push_back(key);
+        }
+    }
+}
+
+/// Draws the 8 bytes of a path challenge.
+fn draw_challenge(rng: &mut ChaCha20Rng) -> [u8; 8] {
+    rng.next_u64().to_be_bytes()
+}
+
+const _: () = assert!(MAX_DATAGRAM_BYTES <= u16::MAX as usize);

@@ -1,0 +1,102 @@
+//! Periodic duties. Every session is visited once per tick, a tenth of them at a time.
+
+use sluice_wire::control::{CloseCode, SlotStatus};
+use sluice_wire::time::Time;
+
+use super::{EndReason, Shard};
+use crate::core::ids::{EncodingRef, SessionKey};
+use crate::core::limits::{
+    IDLE_TIMEOUT, KEEPALIVE_AFTER, REPORT_INTERVAL, TICK, TICK_PHASES, UNCLAIMED_TIMEOUT,
+};
+use crate::core::session::{Phase, Session};
+
+impl Shard {
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Time) {
+        // After a long stall one round over all sessions is enough: what is overdue is judged by the clock.
+        let mut rounds = TICK_PHASES;
+        while self.next_tick <= now && rounds > 0 {
+            rounds -= 1;
+            self.tick_phase(now);
+            self.next_tick += TICK / TICK_PHASES as u32;
+        }
+        if self.next_tick <= now {
+            self.next_tick = now + TICK / TICK_PHASES as u32;
+        }
+    }
+
+    fn tick_phase(&mut self, now: Time) {
+        let phase = self.next_phase;
+        self.next_phase = (phase + 1) % TICK_PHASES;
+        let mut position = 0;
+        while let Some(key) = self.phases[phase].get(position).copied() {
+            if self.tick_session(now, key) {
+                position += 1;
+            } else {
+                self.phases[phase].swap_remove(position);
+            }
+        }
+    }
+
+    /// Visits a session; `false` if it is gone.
+    fn tick_session(&mut self, now: Time, key: SessionKey) -> bool {
+        let Some(session) = self.sessions.get_mut(key) else { return false };
+        match session.phase {
+            Phase::Closing { repeats: 0 } => {
+                self.remove_session(key);
+                return false;
+            }
+            Phase::Closing { repeats } => {
+                session.phase = Phase::Closing { repeats: repeats - 1 };
+                session.duties.close = Some(session.close_code);
+            }
+            Phase::Unclaimed if now.saturating_since(session.opened_at) >= UNCLAIMED_TIMEOUT => {
+                self.end_session(now, key, CloseCode::IdleTimeout, EndReason::Unclaimed);
+            }
+            Phase::Unclaimed => return true,
+            Phase::Live if now.saturating_since(session.last_heard) >= IDLE_TIMEOUT => {
+                self.end_session(now, key, CloseCode::IdleTimeout, EndReason::Idle);
+            }
+            Phase::Live => {
+                if note_duties(now, session) {
+                    self.gather_report_blocks(now, key);
+                }
+                self.ask_for_key_frames(now, key);
+            }
+        }
+        self.has_something_to_say(key);
+        true
+    }
+
+    /// Asks again for key frames that a session's slots wait for, and for those that its own receivers wait for.
+    fn ask_for_key_frames(&mut self, now: Time, key: SessionKey) {
+        let Some(session) = self.sessions.get(key) else { return };
+        let waiting: Vec<EncodingRef> = session
+            .listed_slots()
+            .filter(|(_, slot)| slot.status == SlotStatus::WaitingForKeyFrame)
+            .filter_map(|(_, slot)| slot.selection)
+            .map(|selection| EncodingRef { track: selection.track, encoding: selection.target })
+            .collect();
+        let owed: Vec<EncodingRef> = session.streams.iter().flatten().copied().collect();
+        for encoding in waiting {
+            self.request_key_frame(now, encoding);
+        }
+        for encoding in owed {
+            if self.encoding_mut(encoding).is_some_and(|encoding| encoding.key_frames.is_wanted()) {
+                self.request_key_frame(now, encoding);
+            }
+        }
+    }
+}
+
+/// Notes what is due by the clock; `true` if reports are.
+fn note_duties(now: Time, session: &mut Session) -> bool {
+    session.paths.on_tick(now);
+    session.duties.ping |= now.saturating_since(session.last_sent) >= KEEPALIVE_AFTER;
+    let reports_are_due = now >= session.duties.next_report;
+    if reports_are_due {
+        session.duties.next_report = now + REPORT_INTERVAL;
+        session.duties.reports_from_slot = Some(0);
+    }
+    reports_are_due
+}

@@ -1,0 +1,113 @@
+//! Published tracks and their encodings: where packets come in and who wants them.
+
+use sluice_wire::control::{PublishedEncoding, PublishedTrack};
+use sluice_wire::ext::MediaExtensions;
+use sluice_wire::payload_type::PayloadType;
+use sluice_wire::time::Time;
+use sluice_wire::track::{TrackId, TrackKind};
+
+use super::ids::{RoomKey, SessionKey, SlotRef};
+use super::key_frame::KeyFrameLimiter;
+use super::limits::MAX_PENDING_PACKETS;
+use super::pool::PoolSlot;
+use super::receive_stats::ReceiveStats;
+
+/// An opened packet that waits for the flush.
+#[derive(Debug)]
+pub(crate) struct Packet {
+    pub(crate) slot: PoolSlot,
+    /// Bytes of the header within the slot; the payload follows.
+    pub(crate) header_len: u16,
+    pub(crate) payload_len: u16,
+    /// 48-bit index on the uplink.
+    pub(crate) index: u64,
+    pub(crate) timestamp: u32,
+    pub(crate) arrival: Time,
+    pub(crate) marker: bool,
+    /// A receiver may start here: the first packet of an independent frame, or any audio packet.
+    pub(crate) is_entry: bool,
+    pub(crate) extensions: MediaExtensions,
+}
+
+/// One RTP stream of a track.
+#[derive(Debug)]
+pub(crate) struct Encoding {
+    pub(crate) published: PublishedEncoding,
+    /// The SSRC that the publisher sends with.
+    pub(crate) ssrc: u32,
+    pub(crate) subscribers: Vec<SlotRef>,
+    pub(crate) pending: Vec<Packet>,
+    /// Subscribers before this one have got all pending packets.
+    pub(crate) flushed_subscribers: usize,
+    pub(crate) stats: ReceiveStats,
+    pub(crate) key_frames: KeyFrameLimiter,
+}
+
+impl Encoding {
+    fn new(published: PublishedEncoding, ssrc: u32) -> Self {
+        Self {
+            published,
+            ssrc,
+            subscribers: Vec::new(),
+            pending: Vec::with_capacity(MAX_PENDING_PACKETS),
+            flushed_subscribers: 0,
+            stats: ReceiveStats::default(),
+            key_frames: KeyFrameLimiter::default(),
+        }
+    }
+
+    pub(crate) fn unsubscribe(&mut self, subscriber: SlotRef) {
+        self.subscribers.retain(|other| *other != subscriber);
+    }
+}
+
+/// A published source.
+#[derive(Debug)]
+pub(crate) struct Track {
+    pub(crate) id: TrackId,
+    pub(crate) owner: SessionKey,
+    pub(crate) room: RoomKey,
+    pub(crate) kind: TrackKind,
+    pub(crate) payload_type: PayloadType,
+    pub(crate) muted: bool,
+    pub(crate) encodings: Vec<Encoding>,
+}
+
+impl Track {
+    /// A track as `published` by `owner`; `ssrc_of` names the uplink SSRC of each encoding.
+    pub(crate) fn new(
+        id: TrackId,
+        owner: SessionKey,
+        room: RoomKey,
+        published: &PublishedTrack,
+        ssrc_of: impl Fn(&PublishedEncoding) -> u32,
+    ) -> Self {
+        Self {
+            id,
+            owner,
+            room,
+            kind: published.kind,
+            payload_type: published.payload_type,
+            muted: published.muted,
+            encodings: published
+                .encodings
+                .as_slice()
+                .iter()
+                .map(|encoding| Encoding::new(*encoding, ssrc_of(encoding)))
+                .collect(),
+        }
+    }
+
+    /// Whether `published` describes the same streams; if so only its flags may differ.
+    pub(crate) fn has_streams_of(&self, published: &PublishedTrack) -> bool {
+        self.kind == published.kind
+            && self.payload_type == published.payload_type
+            && self.encodings.iter().map(|encoding| &encoding.published).eq(published.encodings.as_slice())
+    }
+
+    /// The best encoding of at most `max_height` (0: no limit), or the smallest if all are higher.
+    pub(crate) fn encoding_for_height(&self, max_height: u16) -> u8 {
+        let fits = |encoding: &Encoding| max_height == 0 || encoding.published.height <= max_height;
+        self.encodings.iter().rposition(fits).unwrap_or(0) as u8
+    }
+}
