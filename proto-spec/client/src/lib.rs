@@ -1,1 +1,3 @@
 //! The reference native client: a sans-IO session core and a tokio driver.
+
+pub mod media;
