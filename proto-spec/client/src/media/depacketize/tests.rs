@@ -262,10 +262,11 @@ fn payloads_that_break_rfc_6184_break_their_frame_and_no_other() {
         edges: Some(FrameEdges { start: true, end: true }),
         payload,
     };
-    let bad: [&[u8]; 9] = [
+    let bad: [&[u8]; 10] = [
         &[],
         &[0x7C],                // an FU-A without its header
         &[0x7C, 0x05, 1],       // continues what has not begun
+        &[0x7C, 0x45, 1],       // ends what has not begun
         &[0x7C, 0x85, 1],       // begins and does not end
         &[0x7C, 0xC5, 1],       // begins and ends at once
         &[0x78],                // an aggregate of nothing
@@ -287,17 +288,20 @@ fn payloads_that_break_rfc_6184_break_their_frame_and_no_other() {
 
 #[test]
 fn a_unit_that_interrupts_a_fragmented_one_breaks_the_frame() {
-    let mut depacketizer = Depacketizer::new(Codec::H264);
-    let payloads: [&[u8]; 3] = [&[0x7C, 0x85, 1], &[0x41, 1], &[0x7C, 0x45, 1]];
-    let packets = payloads.into_iter().enumerate().map(|(position, payload)| MediaPacket {
-        index: position as u64,
-        timestamp: 0,
-        marker: position == 2,
-        edges: Some(FrameEdges { start: position == 0, end: position == 2 }),
-        payload,
-    });
-    assert!(receive(&mut depacketizer, packets).is_empty());
-    assert_eq!(depacketizer.stats().broken_frames, 1);
+    let interruptions: [&[u8]; 3] = [&[0x41, 1], &[0x7C, 0x85, 1], &[0x78, 0, 1, 0x41]];
+    for interruption in interruptions {
+        let mut depacketizer = Depacketizer::new(Codec::H264);
+        let payloads = [&[0x7C, 0x85, 1], interruption, &[0x7C, 0x45, 1]];
+        let packets = payloads.into_iter().enumerate().map(|(position, payload)| MediaPacket {
+            index: position as u64,
+            timestamp: 0,
+            marker: position == 2,
+            edges: Some(FrameEdges { start: position == 0, end: position == 2 }),
+            payload,
+        });
+        assert!(receive(&mut depacketizer, packets).is_empty(), "{interruption:x?}");
+        assert_eq!(depacketizer.stats().broken_frames, 1, "{interruption:x?}");
+    }
 }
 
 #[test]
