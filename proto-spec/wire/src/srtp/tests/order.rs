@@ -139,8 +139,8 @@ proptest! {
             let (index, packet) = &sealed[sealed.len() - 1 - back as usize % sealed.len()];
             let result = open(&mut inbound, packet);
             if highest >= index + 1_024 {
-                // Beyond half the sequence number space the index is guessed wrong, and the tag tells.
-                prop_assert!(matches!(result, Err(OpenError::TooOld | OpenError::AuthenticationFailed)));
+                // From half the sequence number space on the index is guessed wrong: it may look new, old or repeated.
+                prop_assert!(result.is_err());
             } else if opened.contains(index) {
                 prop_assert_eq!(result, Err(OpenError::Replayed));
             } else if *index > highest + 0x7FFF {
