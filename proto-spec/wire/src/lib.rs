@@ -7,7 +7,10 @@
 pub mod classify;
 pub mod control;
 pub mod ext;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod payload_type;
+pub mod reception;
 pub mod rtcp;
 pub mod rtp;
 pub mod signaling;

@@ -250,21 +250,13 @@ pub(super) fn put_statuses(
 }
 
 /// The chunk that says most of what comes, and how many symbols it covers. `run` is how often `first` comes in a row.
+///
+/// A vector that is not full stands at the end, where the count of statuses says how much of it counts.
 fn next_chunk(first: Symbol, run: usize, symbols: impl Iterator<Item = Symbol> + Clone) -> (u16, usize) {
-    let vector = |len: u16, bits: u16| {
-        symbols
-            .clone()
-            .take(usize::from(len))
-            .zip((0..len).rev())
-            .fold((0, 0), |(word, taken), (symbol, at)| (word | ((symbol as u16) << (at * bits)), taken + 1))
-    };
-    let one_bit =
-        symbols.clone().take(usize::from(ONE_BIT_SYMBOLS)).take_while(|s| *s != Symbol::Large).count();
-    let (len, tag, bits) = if one_bit > usize::from(TWO_BIT_SYMBOLS) {
-        (one_bit as u16, 0b10 << 14, 1)
-    } else {
-        (TWO_BIT_SYMBOLS, 0b11 << 14, 2)
-    };
-    let (word, taken) = vector(len, bits);
-    if run >= taken { (((first as u16) << 13) | run as u16, run) } else { (tag | word, taken) }
+    let is_small = symbols.clone().take(usize::from(ONE_BIT_SYMBOLS)).all(|symbol| symbol != Symbol::Large);
+    let (tag, len, bits) = if is_small { (0b10, ONE_BIT_SYMBOLS, 1) } else { (0b11, TWO_BIT_SYMBOLS, 2) };
+    let (word, taken) = (0..len).rev().zip(symbols).fold((tag << 14, 0), |(word, taken), (place, symbol)| {
+        (word | ((symbol as u16) << (place * bits)), taken + 1)
+    });
+    if run >= taken { (((first as u16) << 13) | run as u16, run) } else { (word, taken) }
 }

@@ -5,7 +5,7 @@
 mod header;
 mod put;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use header::RtpHeader;
 pub use put::BufferTooSmall;
