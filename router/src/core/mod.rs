@@ -20,7 +20,6 @@ mod key_frame;
 pub mod limits;
 mod path;
 mod pool;
-mod receive_stats;
 mod rewrite;
 mod room;
 mod session;

@@ -3,6 +3,7 @@
 use sluice_wire::control::{PublishedEncoding, PublishedTrack};
 use sluice_wire::ext::MediaExtensions;
 use sluice_wire::payload_type::PayloadType;
+use sluice_wire::reception::Reception;
 use sluice_wire::time::Time;
 use sluice_wire::track::{TrackId, TrackKind};
 
@@ -10,7 +11,6 @@ use super::ids::{RoomKey, SessionKey, SlotRef};
 use super::key_frame::KeyFrameLimiter;
 use super::limits::MAX_PENDING_PACKETS;
 use super::pool::PoolSlot;
-use super::receive_stats::ReceiveStats;
 
 /// An opened packet that waits for the flush.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ pub(crate) struct Encoding {
     pub(crate) pending: Vec<Packet>,
     /// Subscribers before this one have got all pending packets.
     pub(crate) flushed_subscribers: usize,
-    pub(crate) stats: ReceiveStats,
+    pub(crate) stats: Reception,
     pub(crate) key_frames: KeyFrameLimiter,
 }
 
@@ -51,7 +51,7 @@ impl Encoding {
             subscribers: Vec::new(),
             pending: Vec::with_capacity(MAX_PENDING_PACKETS),
             flushed_subscribers: 0,
-            stats: ReceiveStats::default(),
+            stats: Reception::default(),
             key_frames: KeyFrameLimiter::default(),
         }
     }

@@ -1,11 +1,11 @@
-//! Reception statistics of one encoding (RFC 3550 appendix A.3 and A.8).
+//! Reception statistics of one RTP stream, as report blocks want them (RFC 3550 appendix A.3 and A.8).
 
-use sluice_wire::rtcp::ReportBlock;
-use sluice_wire::time::Time;
+use crate::rtcp::ReportBlock;
+use crate::time::Time;
 
 /// What a receiver knows of an RTP stream.
 #[derive(Debug, Default)]
-pub(crate) struct ReceiveStats {
+pub struct Reception {
     base_index: Option<u64>,
     highest_index: u64,
     received: u64,
@@ -17,9 +17,9 @@ pub(crate) struct ReceiveStats {
     last_sr: Option<(u32, Time)>,
 }
 
-impl ReceiveStats {
+impl Reception {
     /// Notes a packet. Returns how many packets the sequence now lacks more than before (0 for in-order packets).
-    pub(crate) fn on_packet(&mut self, index: u64, timestamp: u32, arrival: Time, rate_hz: u32) -> u64 {
+    pub fn on_packet(&mut self, index: u64, timestamp: u32, arrival: Time, rate_hz: u32) -> u64 {
         let base = *self.base_index.get_or_insert(index);
         self.received += 1;
         let newly_missing = if self.received == 1 {
@@ -41,12 +41,24 @@ impl ReceiveStats {
     }
 
     /// Notes the sender report whose NTP timestamp is `ntp`.
-    pub(crate) const fn on_sender_report(&mut self, ntp: u64, arrival: Time) {
+    pub const fn on_sender_report(&mut self, ntp: u64, arrival: Time) {
         self.last_sr = Some(((ntp >> 16) as u32, arrival));
     }
 
+    /// Packets that came, each counted once.
+    #[must_use]
+    pub const fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Packets that the sequence lacks between the lowest and the highest index.
+    #[must_use]
+    pub fn missing(&self) -> u64 {
+        self.base_index.map_or(0, |base| (self.highest_index - base + 1).saturating_sub(self.received))
+    }
+
     /// The report about this stream since the last report; `None` if nothing came since.
-    pub(crate) fn report(&mut self, ssrc: u32, now: Time) -> Option<ReportBlock> {
+    pub fn report(&mut self, ssrc: u32, now: Time) -> Option<ReportBlock> {
         let base = self.base_index?;
         if self.received == self.received_prior {
             return None;
@@ -85,7 +97,7 @@ mod tests {
 
     #[test]
     fn loss_is_counted_once_and_reported_as_a_fraction() {
-        let mut stats = ReceiveStats::default();
+        let mut stats = Reception::default();
         let missing: u64 =
             [10, 11, 14, 13].iter().map(|index| stats.on_packet(*index, 0, at(0), 48_000)).sum();
         assert_eq!(missing, 2);
@@ -97,8 +109,8 @@ mod tests {
 
     #[test]
     fn steady_arrivals_have_no_jitter_and_unsteady_ones_do() {
-        let mut steady = ReceiveStats::default();
-        let mut unsteady = ReceiveStats::default();
+        let mut steady = Reception::default();
+        let mut unsteady = Reception::default();
         for packet in 0..200u32 {
             let sent = u64::from(packet) * 20;
             steady.on_packet(packet.into(), packet * 960, at(sent), 48_000);
@@ -111,7 +123,7 @@ mod tests {
 
     #[test]
     fn the_last_sender_report_comes_back_with_its_delay() {
-        let mut stats = ReceiveStats::default();
+        let mut stats = Reception::default();
         stats.on_packet(1, 0, at(0), 48_000);
         stats.on_sender_report(0x1122_3344_5566_7788, at(1_000));
         let block = stats.report(1, at(1_500)).unwrap();

@@ -1,0 +1,300 @@
+//! Publishing: tracks are declared, frames become packets.
+
+use sluice_wire::control::{
+    Encodings, MAX_ENCODINGS, MAX_TRACKS, PublishedEncoding, PublishedTrack, published_fitting,
+};
+use sluice_wire::ext::{AudioLevel, CaptureTime, FrameMarking, MediaExtensions};
+use sluice_wire::rtp::RtpHeader;
+use sluice_wire::ssrc::{StreamIndex, StreamRole};
+use sluice_wire::time::Time;
+use sluice_wire::track::{TrackKind, TrackNumber};
+
+use super::{ClientSession, MAX_DATAGRAM_BYTES, Phase};
+use crate::media::Codec;
+use crate::media::packetize::{FrameLayer, PacketizeError, Packetizer};
+
+/// What a publisher stays below the largest datagram, so that it still fits after what is added on the way (spec 3.3).
+const HEADROOM_BYTES: usize = 64;
+/// Room for a header with every media extension.
+const MAX_HEADER_BYTES: usize = 64;
+/// Fixed header and extension block of a publisher's packet (spec 3.2).
+const HEADER_BYTES: usize = 32;
+
+/// One RTP stream of a track to publish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EncodingConfig {
+    /// Width in pixels; 0 of audio.
+    pub width: u16,
+    /// Height in pixels; 0 of audio.
+    pub height: u16,
+    /// Frames per second; 0 of audio.
+    pub fps: u8,
+    /// Temporal layers, 1 to 4.
+    pub temporal_layers: u8,
+    /// The most that it sends, in bits per second.
+    pub max_bitrate_bps: u32,
+}
+
+/// A track to publish.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrackConfig {
+    /// Its number within the participant.
+    pub number: TrackNumber,
+    /// What it shows or sounds.
+    pub kind: TrackKind,
+    /// The codec of all encodings.
+    pub codec: Codec,
+    /// One encoding for sound, 1 to 4 for pictures, in order of growing height.
+    pub encodings: Vec<EncodingConfig>,
+}
+
+/// Why a track cannot be published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PublishError {
+    /// The track's number is taken; unpublish it first.
+    #[error("track {} is published already", .0.0)]
+    NumberTaken(TrackNumber),
+    /// There are as many tracks as may be, or no stream is left.
+    #[error("the session has no room for another track")]
+    TooMany,
+    /// The codec is not of the track's kind, or the encodings are too few, too many, or not in order.
+    #[error("the track's codec or encodings do not fit its kind")]
+    Invalid,
+}
+
+/// Why a frame was not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// No such track or encoding is published.
+    #[error("no such track or encoding is published")]
+    NotPublished,
+    /// The track is muted.
+    #[error("the track is muted")]
+    Muted,
+    /// The session is over.
+    #[error("the session is over")]
+    Closed,
+    /// The frame cannot be split into packets.
+    #[error(transparent)]
+    Packetize(#[from] PacketizeError),
+    /// Too much waits to be polled, or the keys are used up.
+    #[error("the frame could not be queued")]
+    Queue,
+}
+
+/// A frame to send.
+#[derive(Clone, Copy, Debug)]
+pub struct OutgoingFrame<'a> {
+    /// A VP8 frame, an H.264 access unit with start codes, or an Opus packet.
+    pub data: &'a [u8],
+    /// Whether decoding can start here.
+    pub key: bool,
+    /// Its temporal layer.
+    pub layer: FrameLayer,
+    /// RFC 6464 level of audio, in -dBov.
+    pub audio_level: Option<u8>,
+    /// When it was captured, on this end's clock.
+    pub captured_at: Time,
+}
+
+/// A published encoding at work.
+#[derive(Debug)]
+pub(super) struct Publication {
+    pub(super) stream: StreamIndex,
+    packetizer: Packetizer,
+}
+
+/// A published track at work.
+#[derive(Debug)]
+pub(super) struct UplinkTrack {
+    pub(super) declared: PublishedTrack,
+    codec: Codec,
+    pub(super) encodings: Vec<Publication>,
+}
+
+impl ClientSession {
+    /// Publishes a track. Frames may be sent at once.
+    ///
+    /// # Errors
+    /// [`PublishError`]; nothing has changed then.
+    pub fn publish(&mut self, track: &TrackConfig) -> Result<(), PublishError> {
+        if self.tracks.iter().any(|other| other.declared.number == track.number) {
+            return Err(PublishError::NumberTaken(track.number));
+        }
+        check(track)?;
+        let free = (1..self.uplink.streams()).map(StreamIndex).filter(|stream| !self.is_used(*stream));
+        let streams: Vec<StreamIndex> = free.take(track.encodings.len()).collect();
+        if streams.len() < track.encodings.len() || self.tracks.len() >= MAX_TRACKS {
+            return Err(PublishError::TooMany);
+        }
+        let declared: Vec<PublishedEncoding> = track
+            .encodings
+            .iter()
+            .zip(&streams)
+            .map(|(encoding, stream)| declare(*encoding, *stream))
+            .collect();
+        self.tracks.push(UplinkTrack {
+            declared: PublishedTrack {
+                number: track.number,
+                kind: track.kind,
+                payload_type: track.codec.payload_type(),
+                muted: false,
+                encodings: Encodings::from_slice(&declared).ok_or(PublishError::Invalid)?,
+            },
+            codec: track.codec,
+            encodings: declared
+                .iter()
+                .map(|encoding| Publication {
+                    stream: encoding.stream,
+                    packetizer: Packetizer::new(track.codec, encoding.temporal_layers),
+                })
+                .collect(),
+        });
+        self.renew_published();
+        Ok(())
+    }
+
+    /// Takes a track back. Nothing happens if there is none.
+    pub fn unpublish(&mut self, number: TrackNumber) {
+        let before = self.tracks.len();
+        self.tracks.retain(|track| track.declared.number != number);
+        if self.tracks.len() != before {
+            self.renew_published();
+        }
+    }
+
+    /// Mutes or unmutes a track: a muted one sends nothing, and receivers are told.
+    pub fn set_muted(&mut self, number: TrackNumber, muted: bool) {
+        let track = self.tracks.iter_mut().find(|track| track.declared.number == number);
+        if let Some(track) = track.filter(|track| track.declared.muted != muted) {
+            track.declared.muted = muted;
+            self.renew_published();
+        }
+    }
+
+    fn is_used(&self, stream: StreamIndex) -> bool {
+        self.tracks.iter().any(|track| track.encodings.iter().any(|encoding| encoding.stream == stream))
+    }
+
+    /// Divides the published state into pages anew; each is sent again.
+    pub(super) fn renew_published(&mut self) {
+        let declared: Vec<PublishedTrack> = self.tracks.iter().map(|track| track.declared).collect();
+        self.published_pages.clear();
+        let mut start = 0;
+        loop {
+            let end = start + published_fitting(&declared[start..]);
+            self.published_pages.push(start..end);
+            start = end;
+            if start >= declared.len() {
+                break;
+            }
+        }
+        let pages = self.published_pages.len() as u8;
+        self.published.set_pages(pages);
+        for page in 0..pages {
+            self.published.touch(page);
+        }
+    }
+
+    /// Sends a frame of a track's encoding. Returns how many packets it took.
+    ///
+    /// # Errors
+    /// [`SendError`]; if it is [`SendError::Queue`], a part of the frame may have been queued.
+    pub fn send_frame(
+        &mut self,
+        now: Time,
+        track: TrackNumber,
+        encoding: u8,
+        frame: &OutgoingFrame<'_>,
+    ) -> Result<usize, SendError> {
+        if self.phase != Phase::Open {
+            return Err(SendError::Closed);
+        }
+        let track = self
+            .tracks
+            .iter_mut()
+            .find(|other| other.declared.number == track)
+            .ok_or(SendError::NotPublished)?;
+        if track.declared.muted {
+            return Err(SendError::Muted);
+        }
+        let is_video = !track.declared.kind.is_audio();
+        let publication = track.encodings.get_mut(usize::from(encoding)).ok_or(SendError::NotPublished)?;
+        let stream =
+            self.streams.get_mut(usize::from(publication.stream.0)).ok_or(SendError::NotPublished)?;
+        let ssrc = self.uplink.ssrc(publication.stream, StreamRole::Media).ok_or(SendError::NotPublished)?;
+        let overhead = self.outbound.rtp_overhead();
+        let budget = MAX_DATAGRAM_BYTES - HEADROOM_BYTES - HEADER_BYTES - overhead;
+        let timestamp = stream.timestamp(frame.captured_at, track.codec.clock_rate_hz());
+        let fragments = publication.packetizer.packetize(frame.data, frame.layer, budget)?;
+        let tl0_pic_idx = fragments.tl0_pic_idx();
+        let mut packets = 0;
+        let mut payload = Vec::with_capacity(budget);
+        for fragment in fragments {
+            payload.clear();
+            fragment.append_to(&mut payload);
+            let marking = is_video.then_some(FrameMarking {
+                start: fragment.first,
+                end: fragment.last,
+                independent: frame.key,
+                discardable: frame.layer.discardable,
+                base_sync: frame.layer.base_sync,
+                temporal_id: frame.layer.temporal_id,
+                layer_id: 0,
+                tl0_pic_idx,
+            });
+            let index = stream.take_index();
+            let header = RtpHeader {
+                marker: is_video && fragment.last,
+                payload_type: track.declared.payload_type as u8,
+                sequence_number: index as u16,
+                timestamp,
+                ssrc,
+                csrcs: &[],
+                extensions: &MediaExtensions {
+                    audio_level: (!is_video)
+                        .then_some(AudioLevel { voice: true, level: frame.audio_level.unwrap_or(127) }),
+                    transport_sequence: Some(self.next_transport),
+                    frame_marking: marking,
+                    capture_time: Some(CaptureTime(frame.captured_at.to_ntp())),
+                },
+            };
+            let mut header_bytes = [0; MAX_HEADER_BYTES];
+            let header_len = header.write(&mut header_bytes).map_err(|_| SendError::Queue)?;
+            let reserved = header_len + payload.len() + overhead;
+            let space = self.out.reserve(reserved).ok_or(SendError::Queue)?;
+            let sealed = self.outbound.seal_rtp(index, &header_bytes[..header_len], &payload, space);
+            self.out.commit(self.remote, reserved, sealed.unwrap_or(0));
+            let sealed = sealed.map_err(|_| SendError::Queue)?;
+            self.next_transport = self.next_transport.wrapping_add(1);
+            stream.note_sent(now, payload.len(), track.codec.clock_rate_hz());
+            self.stats.rtp_sent += 1;
+            self.stats.bytes_sent += sealed as u64;
+            packets += 1;
+        }
+        self.liveness.on_sent(now);
+        self.stats.frames_sent += 1;
+        Ok(packets)
+    }
+}
+
+fn check(track: &TrackConfig) -> Result<(), PublishError> {
+    let fits_kind = track.codec.payload_type().is_audio_codec() == track.kind.is_audio();
+    let most = if track.kind.is_audio() { 1 } else { MAX_ENCODINGS };
+    let count_fits = (1..=most).contains(&track.encodings.len());
+    let in_order = track.encodings.windows(2).all(|pair| pair[0].height <= pair[1].height);
+    let number_fits = usize::from(track.number.0) < MAX_TRACKS;
+    if fits_kind && count_fits && in_order && number_fits { Ok(()) } else { Err(PublishError::Invalid) }
+}
+
+const fn declare(encoding: EncodingConfig, stream: StreamIndex) -> PublishedEncoding {
+    PublishedEncoding {
+        stream,
+        temporal_layers: encoding.temporal_layers,
+        spatial_layers: 1,
+        fps: encoding.fps,
+        width: encoding.width,
+        height: encoding.height,
+        max_bitrate_bps: encoding.max_bitrate_bps,
+    }
+}
