@@ -58,9 +58,10 @@ fn only_outbound_packets_keep_a_mapping_alive() {
     let (mut nat, inside, remote) = (nat(), socket("10.0.0.2:5000"), socket("198.51.100.1:443"));
     let first = nat.outbound(seconds(0), inside, remote);
     assert_eq!(nat.outbound(seconds(29), inside, remote), first);
-    assert_eq!(nat.inbound(seconds(58), first, remote), Some(inside));
-    assert_eq!(nat.inbound(seconds(59), first, remote), None);
-    assert_ne!(nat.outbound(seconds(59), inside, remote), first);
+    assert_eq!(nat.outbound(seconds(58), inside, remote), first);
+    assert_eq!(nat.inbound(seconds(87), first, remote), Some(inside));
+    assert_eq!(nat.inbound(seconds(88), first, remote), None);
+    assert_ne!(nat.outbound(seconds(88), inside, remote), first);
 }
 
 #[test]
