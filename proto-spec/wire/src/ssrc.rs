@@ -41,7 +41,9 @@ pub struct SsrcBlock {
 
 /// Why a block is not one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("SSRC block of {count} from {base:#010x}: the count must be a power of two from 64 to 65536 and divide the base")]
+#[error(
+    "SSRC block of {count} from {base:#010x}: the count must be a power of two from 64 to 65536 and divide the base"
+)]
 pub struct InvalidBlock {
     base: u32,
     count: u32,
@@ -54,7 +56,7 @@ impl SsrcBlock {
     /// [`InvalidBlock`] if `count` is no power of two within limits, or `base` no multiple of it.
     pub const fn new(base: u32, count: u32) -> Result<Self, InvalidBlock> {
         let in_range = count >= MIN_BLOCK_SSRCS && count <= MAX_BLOCK_SSRCS && count.is_power_of_two();
-        if !in_range || base % count != 0 {
+        if !in_range || !base.is_multiple_of(count) {
             return Err(InvalidBlock { base, count });
         }
         Ok(Self { base, count })

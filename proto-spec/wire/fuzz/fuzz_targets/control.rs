@@ -1,0 +1,4 @@
+//! In-band control messages.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| sluice_wire::fuzzing::control(bytes));

@@ -1,0 +1,4 @@
+//! RTP header extension blocks.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| sluice_wire::fuzzing::extensions(bytes));
