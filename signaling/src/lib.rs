@@ -1,1 +1,22 @@
 //! Meetings, participants and the placement of rooms on routers.
+//!
+//! Where things are: [`meeting`] is one meeting as a pure state machine; [`live`] runs those that are going on, a task each;
+//! [`routers`] knows the attached routers and what is on them; [`store`] keeps meetings over restarts; [`http`] is REST and
+//! WebSocket; [`server`] puts them together. The messages are in `sluice-wire` and `sluice-proto`, their meaning in
+//! `proto-spec/spec/06-signaling.md` and `proto-spec/proto/router_control.proto`.
+#![forbid(unsafe_code)]
+
+pub mod clock;
+pub mod config;
+pub mod http;
+pub mod live;
+pub mod meeting;
+pub mod metrics;
+pub mod rate;
+pub mod routers;
+pub mod secrets;
+pub mod server;
+pub mod store;
+
+pub use config::SignalingConfig;
+pub use server::{SignalingHandle, StartError, start};

@@ -1,0 +1,52 @@
+//! The WebSocket: section 6.2.
+
+mod connection;
+mod inbound;
+
+use std::sync::Arc;
+
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::{Extension, State};
+use axum::response::Response;
+use sluice_wire::signaling::{ApiErrorCode, MAX_MESSAGE_BYTES};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::App;
+use super::error::Failure;
+use super::peers::Peer;
+use super::serve::Counted;
+
+/// What the transport takes before it breaks the connection off, in bytes. Above the protocol's limit, so that who is a little
+/// over it is told `too_large` in words.
+const MAX_TRANSPORT_MESSAGE_BYTES: usize = 2 * MAX_MESSAGE_BYTES;
+/// Bytes that may wait for the socket below the outbox: one large roster.
+const MAX_WRITE_BUFFER_BYTES: usize = 512 * 1024;
+
+/// The daemon's stop, for WebSockets, which outlive their HTTP connection.
+#[derive(Clone)]
+pub(super) struct Shutdown {
+    pub(super) token: CancellationToken,
+    pub(super) tasks: TaskTracker,
+}
+
+/// `GET /api/v1/ws`.
+pub(super) async fn upgrade(
+    State(app): State<App>,
+    Extension(peer): Extension<Peer>,
+    Extension(counted): Extension<Arc<Counted>>,
+    Extension(shutdown): Extension<Shutdown>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, Failure> {
+    let upgrade = upgrade.map_err(|error| Failure::new(ApiErrorCode::BadRequest, error.to_string()))?;
+    let upgrade = upgrade
+        .max_message_size(MAX_TRANSPORT_MESSAGE_BYTES)
+        .max_frame_size(MAX_TRANSPORT_MESSAGE_BYTES)
+        .max_write_buffer_size(MAX_WRITE_BUFFER_BYTES);
+    Ok(upgrade.on_upgrade(move |socket| async move {
+        let running = shutdown.tasks.token();
+        connection::run(socket, app, &peer, &shutdown.token).await;
+        drop((counted, running));
+    }))
+}

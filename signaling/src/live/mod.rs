@@ -1,0 +1,10 @@
+//! Meetings that are going on: one task per meeting owns its state and has a bounded mailbox.
+
+mod directory;
+mod membership;
+mod outbox;
+mod task;
+
+pub use directory::{CreateError, EndError, JoinRefusal, Meetings, MeetingsParts};
+pub use membership::Membership;
+pub use outbox::{Outbox, Outgoing, outbox};

@@ -1,0 +1,104 @@
+//! Counters and gauges for Prometheus.
+
+use std::fmt;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use sluice_wire::signaling::ErrorCode;
+
+/// What the daemon counts. No label has values that outsiders choose.
+pub struct Metrics {
+    /// Meetings with a task.
+    pub live_meetings: Gauge,
+    /// Participants inside meetings.
+    pub participants: Gauge,
+    /// Open HTTP and WebSocket connections.
+    pub connections: Gauge,
+    /// Connections turned away at a limit.
+    pub connections_refused: Counter,
+    /// WebSockets dropped because they did not read or had gone.
+    pub broken_connections: Counter,
+    /// Meetings made.
+    pub meetings_created: Counter,
+    /// Routers that are attached.
+    pub routers: Gauge,
+    /// Sessions that routers have.
+    pub sessions: Gauge,
+    errors: Family<Vec<(String, String)>, Counter>,
+    registry: Mutex<Registry>,
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+impl Metrics {
+    /// All zero.
+    #[must_use]
+    pub fn new() -> Self {
+        let metrics = Self {
+            live_meetings: Gauge::default(),
+            participants: Gauge::default(),
+            connections: Gauge::default(),
+            connections_refused: Counter::default(),
+            broken_connections: Counter::default(),
+            meetings_created: Counter::default(),
+            routers: Gauge::default(),
+            sessions: Gauge::default(),
+            errors: Family::default(),
+            registry: Mutex::new(Registry::with_prefix("sluice_signaling")),
+        };
+        metrics.register();
+        metrics
+    }
+
+    fn register(&self) {
+        let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        registry.register("live_meetings", "Meetings with a task", self.live_meetings.clone());
+        registry.register("participants", "Participants inside meetings", self.participants.clone());
+        registry.register("connections", "Open HTTP and WebSocket connections", self.connections.clone());
+        registry.register(
+            "connections_refused",
+            "Connections refused at a limit",
+            self.connections_refused.clone(),
+        );
+        registry.register(
+            "broken_connections",
+            "WebSockets dropped because they did not read or had gone",
+            self.broken_connections.clone(),
+        );
+        registry.register("meetings_created", "Meetings made", self.meetings_created.clone());
+        registry.register("routers", "Routers that are attached", self.routers.clone());
+        registry.register("sessions", "Sessions that routers have", self.sessions.clone());
+        registry.register("errors", "Errors sent to participants, by code", self.errors.clone());
+    }
+
+    /// Counts an error that a participant was sent.
+    pub fn error(&self, code: ErrorCode) {
+        let code = serde_json::to_value(code).ok().and_then(|value| value.as_str().map(str::to_owned));
+        self.errors.get_or_create(&vec![("code".to_owned(), code.unwrap_or_default())]).inc();
+    }
+
+    /// All of it in the OpenMetrics text format.
+    ///
+    /// # Errors
+    /// Never in practice: writing to a string does not fail.
+    pub fn encode(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry.lock().unwrap_or_else(PoisonError::into_inner))?;
+        Ok(text)
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}

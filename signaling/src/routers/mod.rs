@@ -1,0 +1,17 @@
+//! Routers: who is attached, which room is where, and which sessions there are.
+//!
+//! [`registry`] is the state, without I/O; [`service`] is the gRPC end that routers dial; [`Routers`] is what the rest of the
+//! daemon holds.
+
+mod event;
+mod handle;
+mod placement;
+mod registry;
+mod service;
+
+pub use event::{NoRouter, RegistryTiming, RouterEvent};
+pub use handle::Routers;
+pub use service::RouterControlService;
+
+#[cfg(test)]
+mod tests;

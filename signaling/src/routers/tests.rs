@@ -1,0 +1,269 @@
+use std::time::Duration;
+
+use sluice_proto::v1::{
+    self, Draining, EndReason, Heartbeat, Register, RouterMessage, SessionEnded, SessionOpened, SessionRef,
+    SessionRefused, router_message::Kind as FromRouter, signaling_message::Kind as ToRouter,
+};
+use sluice_wire::signaling::MediaLostReason;
+use sluice_wire::ssrc::SsrcBlock;
+use sluice_wire::ticket::{Direction, MasterKey, Secret, Suite, Ticket};
+use sluice_wire::time::Time;
+use sluice_wire::track::ParticipantId;
+
+use super::event::{NoRouter, RegistryTiming, RouterEvent};
+use super::registry::{AttachmentId, RegisterError, Registry};
+use crate::meeting::{CloseCode, RequestId};
+
+const HEARTBEAT: Duration = Duration::from_secs(1);
+const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
+const NOW: Time = Time::from_nanos(1_000_000_000);
+const A: AttachmentId = AttachmentId(1);
+const B: AttachmentId = AttachmentId(2);
+const LATER: AttachmentId = AttachmentId(3);
+
+fn registry() -> Registry {
+    Registry::new(RegistryTiming { heartbeat_interval: HEARTBEAT, open_timeout: OPEN_TIMEOUT })
+}
+
+fn named(router: &str) -> Register {
+    Register { router_id: router.to_owned(), shards: 1, ..Register::default() }
+}
+
+fn id(number: u32) -> ParticipantId {
+    ParticipantId::new(number).unwrap()
+}
+
+fn ticket(session: &str) -> Ticket {
+    let direction = |base| Direction {
+        master: MasterKey { key: Secret::new(vec![1; 16]), salt: Secret::new(vec![2; 12]) },
+        ssrcs: SsrcBlock::new(base, 64).unwrap(),
+    };
+    Ticket {
+        protocol_version: 1,
+        session: session.to_owned(),
+        addresses: vec!["192.0.2.1:5004".parse().unwrap()],
+        suite: Suite::default(),
+        uplink: direction(64),
+        downlink: direction(128),
+        alternate: None,
+    }
+}
+
+fn session(hex_digit: char) -> String {
+    hex_digit.to_string().repeat(16)
+}
+
+fn says(registry: &mut Registry, now: Time, who: AttachmentId, kind: FromRouter) {
+    registry.message(now, who, RouterMessage { kind: Some(kind) });
+}
+
+fn messages(registry: &mut Registry) -> Vec<(AttachmentId, ToRouter)> {
+    registry.output.messages.drain(..).filter_map(|(to, message)| Some((to, message.kind?))).collect()
+}
+
+fn events(registry: &mut Registry) -> Vec<RouterEvent> {
+    registry.output.events.drain(..).collect()
+}
+
+/// A registry with routers a and b.
+fn two() -> Registry {
+    let mut registry = registry();
+    registry.register(NOW, A, named("a")).unwrap();
+    registry.register(NOW, B, named("b")).unwrap();
+    messages(&mut registry);
+    registry
+}
+
+/// Asks for a session; to whom the question went, and its id.
+fn ask(registry: &mut Registry, room: &str, participant: u32) -> (AttachmentId, u64) {
+    let request = RequestId(u64::from(participant));
+    registry.open_session(NOW, room, id(participant), request).unwrap();
+    let sent = messages(registry);
+    let [(to, ToRouter::OpenSession(open))] = &sent[..] else { panic!("{sent:?}") };
+    assert_eq!((open.room.as_str(), open.participant), (room, participant));
+    (*to, open.request_id)
+}
+
+fn opened(request_id: u64, session: &str) -> FromRouter {
+    FromRouter::SessionOpened(SessionOpened { request_id, ticket: Some((&ticket(session)).into()) })
+}
+
+fn open(registry: &mut Registry, room: &str, participant: u32, session: &str) -> AttachmentId {
+    let (to, request_id) = ask(registry, room, participant);
+    says(registry, NOW, to, opened(request_id, session));
+    let told = events(registry);
+    assert!(matches!(&told[..], [RouterEvent::Opened { ticket, .. }] if ticket.session == session), "{told:?}");
+    to
+}
+
+fn lost(room: &str, participant: u32, session: &str, reason: MediaLostReason) -> RouterEvent {
+    RouterEvent::Lost { room: room.to_owned(), participant: id(participant), session: session.to_owned(), reason }
+}
+
+#[test]
+fn a_room_stays_where_it_is_and_the_next_goes_elsewhere() {
+    let mut registry = two();
+    let first = open(&mut registry, "room1", 1, &session('1'));
+    assert_eq!(open(&mut registry, "room1", 2, &session('2')), first);
+    assert_ne!(open(&mut registry, "room2", 3, &session('3')), first);
+    assert_eq!(registry.sessions(), 3);
+}
+
+#[test]
+fn load_decides_and_what_was_asked_since_counts() {
+    let mut registry = two();
+    let cpu = |cpu_permille| FromRouter::Heartbeat(Heartbeat { cpu_permille, ..Heartbeat::default() });
+    says(&mut registry, NOW, A, cpu(500));
+    says(&mut registry, NOW, B, cpu(490));
+    let placed: Vec<_> = (1..=8).map(|n| ask(&mut registry, &format!("room{n}"), n).0).collect();
+    assert_eq!(placed, [B, B, B, B, B, A, B, A], "b until what it was asked makes up for the difference");
+}
+
+#[test]
+fn a_draining_router_keeps_its_rooms_and_gets_no_new_ones() {
+    let mut registry = two();
+    assert_eq!(open(&mut registry, "room1", 1, &session('1')), A);
+    says(&mut registry, NOW, A, FromRouter::Draining(Draining {}));
+    assert_eq!(open(&mut registry, "room1", 2, &session('2')), A);
+    assert_eq!(open(&mut registry, "room2", 3, &session('3')), B);
+    assert_eq!(open(&mut registry, "room3", 4, &session('4')), B);
+    says(&mut registry, NOW, B, FromRouter::Draining(Draining {}));
+    assert_eq!(registry.open_session(NOW, "room4", id(5), RequestId(5)), Err(NoRouter));
+}
+
+#[test]
+fn an_empty_room_may_go_elsewhere() {
+    let mut registry = two();
+    assert_eq!(open(&mut registry, "room1", 1, &session('1')), A);
+    registry.close_session("room1", id(1), session('1'), CloseCode::Left);
+    let sent = messages(&mut registry);
+    assert!(matches!(&sent[..], [(A, ToRouter::CloseSession(close))] if close.session == session('1')), "{sent:?}");
+    says(&mut registry, NOW, A, FromRouter::Draining(Draining {}));
+    assert_eq!(open(&mut registry, "room1", 2, &session('2')), B);
+}
+
+#[test]
+fn refusals_and_lateness_are_told_once() {
+    let mut registry = two();
+    let refused = |n| RouterEvent::Refused { room: "room1".to_owned(), request: RequestId(n) };
+    let (to, request_id) = ask(&mut registry, "room1", 1);
+    says(&mut registry, NOW, to, FromRouter::SessionRefused(SessionRefused { request_id, ..Default::default() }));
+    assert_eq!(events(&mut registry), [refused(1)]);
+    says(&mut registry, NOW, to, FromRouter::SessionRefused(SessionRefused { request_id, ..Default::default() }));
+    assert_eq!(events(&mut registry), []);
+
+    let (to, request_id) = ask(&mut registry, "room1", 2);
+    says(&mut registry, NOW + OPEN_TIMEOUT, A, FromRouter::Heartbeat(Heartbeat::default()));
+    says(&mut registry, NOW + OPEN_TIMEOUT, B, FromRouter::Heartbeat(Heartbeat::default()));
+    registry.expire(NOW + OPEN_TIMEOUT);
+    registry.expire(NOW + OPEN_TIMEOUT);
+    assert_eq!(events(&mut registry), [refused(2)]);
+    says(&mut registry, NOW, to, opened(request_id, &session('2')));
+    assert_eq!(events(&mut registry), []);
+    let sent = messages(&mut registry);
+    assert!(matches!(&sent[..], [(_, ToRouter::CloseSession(close))] if close.session == session('2')), "{sent:?}");
+    assert_eq!(registry.sessions(), 0);
+}
+
+#[test]
+fn an_answer_counts_only_from_the_router_that_was_asked_and_only_if_it_is_one() {
+    let mut registry = two();
+    let (to, request_id) = ask(&mut registry, "room1", 1);
+    let other = if to == A { B } else { A };
+    says(&mut registry, NOW, other, opened(request_id, &session('1')));
+    assert_eq!(events(&mut registry), []);
+    let ticket = Some(v1::Ticket { session: session('1'), ..Default::default() });
+    says(&mut registry, NOW, to, FromRouter::SessionOpened(SessionOpened { request_id, ticket }));
+    assert_eq!(events(&mut registry), [RouterEvent::Refused { room: "room1".to_owned(), request: RequestId(1) }]);
+    assert!(matches!(&messages(&mut registry)[..], [(_, ToRouter::CloseSession(_))]));
+}
+
+#[test]
+fn ends_are_told_with_their_reason_and_only_of_known_sessions() {
+    let mut registry = two();
+    for (reason, expected) in [
+        (EndReason::ClosedByClient, Some(MediaLostReason::Closed)),
+        (EndReason::Idle, Some(MediaLostReason::Idle)),
+        (EndReason::Unclaimed, Some(MediaLostReason::Unclaimed)),
+        (EndReason::Shutdown, Some(MediaLostReason::RouterGone)),
+        (EndReason::Replaced, None),
+    ] {
+        let name = session('1');
+        let to = open(&mut registry, "room1", 1, &name);
+        let ended = |session: String| SessionEnded {
+            room: "room1".to_owned(),
+            participant: 1,
+            session,
+            reason: reason.into(),
+        };
+        says(&mut registry, NOW, to, FromRouter::SessionEnded(ended(session('2'))));
+        let other = if to == A { B } else { A };
+        says(&mut registry, NOW, other, FromRouter::SessionEnded(ended(name.clone())));
+        assert_eq!(events(&mut registry), []);
+        says(&mut registry, NOW, to, FromRouter::SessionEnded(ended(name.clone())));
+        let expected: Vec<_> = expected.map(|reason| lost("room1", 1, &name, reason)).into_iter().collect();
+        assert_eq!(events(&mut registry), expected);
+        assert_eq!(registry.sessions(), 0);
+    }
+}
+
+#[test]
+fn three_missed_heartbeats_end_a_router_and_its_sessions() {
+    let mut registry = two();
+    assert_eq!(open(&mut registry, "room1", 1, &session('1')), A);
+    let (to, _) = ask(&mut registry, "room1", 2);
+    assert_eq!(to, A);
+    says(&mut registry, NOW + HEARTBEAT, B, FromRouter::Heartbeat(Heartbeat::default()));
+    registry.expire(NOW + HEARTBEAT * 3 - Duration::from_nanos(1));
+    assert_eq!(events(&mut registry), []);
+    registry.expire(NOW + HEARTBEAT * 3);
+    let refused = RouterEvent::Refused { room: "room1".to_owned(), request: RequestId(2) };
+    let gone = lost("room1", 1, &session('1'), MediaLostReason::RouterGone);
+    assert_eq!(events(&mut registry), [refused, gone]);
+    assert_eq!(registry.output.detached, [A]);
+    assert_eq!(open(&mut registry, "room1", 1, &session('3')), B);
+}
+
+#[test]
+fn a_broken_stream_costs_nothing_if_the_router_comes_back_with_its_sessions() {
+    let mut registry = two();
+    assert_eq!(open(&mut registry, "room1", 1, &session('1')), A);
+    open(&mut registry, "room1", 2, &session('2'));
+    registry.detach(A);
+    assert_eq!(registry.open_session(NOW, "room1", id(3), RequestId(3)), Err(NoRouter));
+    assert_eq!(events(&mut registry), []);
+    let has = |room: &str, participant, session| SessionRef { room: room.to_owned(), participant, session };
+    let sessions = vec![has("room1", 1, session('1')), has("room9", 9, session('9'))];
+    registry.register(NOW, LATER, Register { sessions, ..named("a") }).unwrap();
+    let sent = messages(&mut registry);
+    let [(LATER, ToRouter::Registered(_)), (LATER, ToRouter::CloseSession(close))] = &sent[..] else {
+        panic!("{sent:?}")
+    };
+    assert_eq!((close.room.as_str(), close.participant, &close.session), ("room9", 9, &session('9')));
+    let gone = lost("room1", 2, &session('2'), MediaLostReason::RouterGone);
+    assert_eq!(events(&mut registry), [gone]);
+    assert_eq!(open(&mut registry, "room1", 3, &session('3')), LATER);
+}
+
+#[test]
+fn a_name_belongs_to_its_latest_process() {
+    let mut registry = registry();
+    registry.register(NOW, A, Register { epoch: 5, ..named("a") }).unwrap();
+    let stale = registry.register(NOW, B, Register { epoch: 4, ..named("a") });
+    assert_eq!(stale, Err(RegisterError::Stale));
+    registry.register(NOW, LATER, Register { epoch: 6, ..named("a") }).unwrap();
+    assert_eq!(registry.output.detached, [A]);
+    assert_eq!(registry.attached(), 1);
+}
+
+#[test]
+fn closing_a_room_forgets_its_sessions() {
+    let mut registry = two();
+    let to = open(&mut registry, "room1", 1, &session('1'));
+    registry.close_room("room1", CloseCode::Removed);
+    let sent = messages(&mut registry);
+    assert!(matches!(&sent[..], [(who, ToRouter::CloseRoom(close))] if *who == to && close.code == 1), "{sent:?}");
+    assert_eq!(registry.sessions(), 0);
+    registry.expire(NOW + HEARTBEAT * 3);
+    assert_eq!(events(&mut registry), []);
+}
