@@ -1,0 +1,50 @@
+//! Sockets: the only place of this crate with unsafe code.
+//!
+//! * [`SocketGroup`] binds one UDP port once per shard and address family, and has the kernel steer each datagram to the
+//!   shard that its SSRC names (`steering.rs`).
+//! * [`ReceiveBatch`] takes many datagrams with one call, coalesced ones taken apart again.
+//! * [`BatchSender`] sends a [`TransmitBatch`](crate::core::TransmitBatch) with few calls, segmented by the kernel where it can.
+//!
+//! On Linux that is recvmmsg with UDP_GRO, sendmmsg with UDP_SEGMENT and a classic BPF program on an SO_REUSEPORT group. Other
+//! systems get plain sockets of the standard library and a single shard: good enough for development.
+
+mod counters;
+mod group;
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(any(test, not(target_os = "linux")))]
+#[cfg_attr(
+    target_os = "linux",
+    expect(dead_code, unreachable_pub, reason = "tested everywhere, used elsewhere")
+)]
+mod portable;
+mod steering;
+#[cfg(test)]
+mod tests;
+
+pub use self::counters::{IoCounters, SendDrop};
+pub use self::group::{BindError, Family, Listen, PortLock, ShardSocket, ShardSockets, SocketGroup};
+#[cfg(target_os = "linux")]
+use self::linux as platform;
+pub use self::platform::{BatchSender, ReceiveBatch, thread_cpu_time};
+#[cfg(not(target_os = "linux"))]
+use self::portable as platform;
+
+/// Whether the kernel may be given several datagrams for one destination at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Segmentation {
+    /// Until it turns out that it cannot do it.
+    IfSupported,
+    /// Never: one datagram per message.
+    Never,
+}
+
+/// What a receive left in the socket's queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Queue {
+    /// It was seen empty: the socket becomes readable again when something arrives.
+    Drained,
+    /// The batch was full: there may be more.
+    MayHaveMore,
+}
