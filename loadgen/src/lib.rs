@@ -1,1 +1,10 @@
-//! Drives many native participants against a deployment and judges what they received.
+//! The load tester: many native participants in one process, and a verdict on what they received.
+//!
+//! * [`media`]: the clips that publishers play; those of the repository are in the program.
+//! * [`swarm`]: joins participants, lets them publish and watch, and gives a [`report::Report`].
+//! * [`progress`]: what a run has done so far, for whoever shows it.
+
+pub mod media;
+pub mod progress;
+pub mod report;
+pub mod swarm;
