@@ -61,9 +61,14 @@ impl Assembly {
         stats: &mut DepacketizerStats,
         sink: &mut impl FnMut(AssembledFrame),
     ) {
-        // A new timestamp ends a frame too: RFC 6184 section 5.1 does not let receivers rely on the marker alone.
         if let Some(open) = self.open.filter(|open| open.timestamp != packet.timestamp) {
-            self.finish(open, stats, sink);
+            if packet.edges.is_some() {
+                // A marked frame without an end was cut off: a router switches at the first packet of the new encoding's frame.
+                self.break_frame(open.timestamp, stats);
+            } else {
+                // RFC 6184 section 5.1 does not let receivers rely on the marker alone: a new timestamp ends a frame too.
+                self.finish(open, stats, sink);
+            }
             self.aligned = true;
         }
         let end = self.codec == Codec::Opus || packet.marker || packet.edges.is_some_and(|edges| edges.end);
