@@ -244,11 +244,11 @@ fn a_leap_of_the_index_costs_no_more_than_a_step() {
 
 #[test]
 fn a_frame_without_marker_ends_where_the_next_begins() {
-    let frames = [frame_of(Codec::H264, 1, 100, true), frame_of(Codec::H264, 2, 100, false)];
+    let frames = [1, 2, 3].map(|seed| frame_of(Codec::H264, seed, 100, true));
     let sent = send(Codec::H264, &frames, 40);
     let packets = sent.iter().map(|sent| MediaPacket {
         edges: None,
-        marker: sent.frame == 1 && sent.edges.end,
+        marker: sent.frame != 1 && sent.edges.end,
         ..sent.packet(true)
     });
     // Without frame marking the stream's first frame is not known to be whole, but here it is.
