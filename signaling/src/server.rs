@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -27,6 +27,11 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 const GRPC_KEEPALIVE: Duration = Duration::from_secs(10);
 /// Calls that one router connection may have open: one, and another while it dials anew.
 const GRPC_STREAMS_PER_CONNECTION: u32 = 4;
+/// What the kernel keeps for a client that does not read, in bytes (Linux keeps twice as much). Left to itself it would grow to
+/// megabytes, which the outbox's bound is there to prevent.
+const HTTP_SEND_BUFFER_BYTES: u32 = 64 * 1024;
+/// Connections that wait to be accepted: a meeting's worth that starts on the hour, many times over.
+const BACKLOG_CONNECTIONS: u32 = 1_024;
 /// Times per heartbeat interval at which routers and requests are looked at.
 const CHECKS_PER_HEARTBEAT: u32 = 4;
 
@@ -78,8 +83,8 @@ pub async fn start(config: SignalingConfig) -> Result<SignalingHandle, StartErro
     }
     let clock = Clock::new();
     let store = SqliteStore::open(&Database::from(config.database.as_str())).await?;
-    let (http_listener, http_address) = listen(config.http_listen).await?;
-    let (grpc_listener, grpc_address) = listen(config.grpc_listen).await?;
+    let (http_listener, http_address) = listen(config.http_listen, Some(HTTP_SEND_BUFFER_BYTES))?;
+    let (grpc_listener, grpc_address) = listen(config.grpc_listen, None)?;
     let metrics = Arc::new(Metrics::new());
     let routers = Routers::new(clock, config.timing.registry());
     let tasks = TaskTracker::new();
@@ -126,11 +131,23 @@ pub async fn start(config: SignalingConfig) -> Result<SignalingHandle, StartErro
     Ok(SignalingHandle { http_address, grpc_address, routers, metrics, store, tasks, shutdown })
 }
 
-async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
-    let failed = |error| StartError::Listen { address, error };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
-    let bound = listener.local_addr().map_err(failed)?;
-    Ok((listener, bound))
+fn listen(
+    address: SocketAddr,
+    send_buffer_bytes: Option<u32>,
+) -> Result<(TcpListener, SocketAddr), StartError> {
+    let bind = || {
+        let socket = if address.is_ipv6() { TcpSocket::new_v6()? } else { TcpSocket::new_v4()? };
+        // A restarted daemon binds although connections of the one before it linger.
+        socket.set_reuseaddr(true)?;
+        if let Some(bytes) = send_buffer_bytes {
+            socket.set_send_buffer_size(bytes)?;
+        }
+        socket.bind(address)?;
+        let listener = socket.listen(BACKLOG_CONNECTIONS)?;
+        let bound = listener.local_addr()?;
+        Ok((listener, bound))
+    };
+    bind().map_err(|error| StartError::Listen { address, error })
 }
 
 async fn check(routers: Routers, heartbeat_interval: Duration, shutdown: CancellationToken) {

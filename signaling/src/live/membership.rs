@@ -39,8 +39,8 @@ impl Membership {
         self.tell(Event::NewTicket(self.connection)).await;
     }
 
-    /// The connection is over. To be called once, as the last.
-    pub async fn disconnected(self) {
+    /// The connection is over. Once more does no harm.
+    pub async fn disconnected(&self) {
         self.tell(Event::Disconnected(self.connection)).await;
     }
 

@@ -103,7 +103,7 @@ fn a_full_meeting_takes_nobody_and_those_who_wait_count() {
     join(&mut meeting, ADA);
     enter(&mut meeting, BOB, "b");
     assert!(fatal(EVE, ErrorCode::MeetingFull)(&join(&mut meeting, EVE)));
-    let _ = meeting.handle(NOW, Event::Leave(BOB));
+    assert_eq!(meeting.handle(NOW, Event::Leave(BOB)).len(), 2);
     assert!(matches!(join(&mut meeting, EVE)[..], [Action::OpenSession(..)]));
 }
 
@@ -164,7 +164,7 @@ fn who_stays_without_media_is_removed() {
     enter(&mut meeting, BOB, "b");
     let lost =
         Event::SessionLost { participant: id(1), session: "a".into(), reason: MediaLostReason::RouterGone };
-    let _ = meeting.handle(NOW, lost);
+    assert_eq!(meeting.handle(NOW, lost).len(), 1);
     assert_eq!(meeting.next_timeout(), Some(NOW + MEDIA_TIMEOUT));
     assert_eq!(meeting.handle(NOW, Event::TimedOut), []);
     let actions = meeting.handle(NOW + MEDIA_TIMEOUT, Event::TimedOut);
@@ -209,7 +209,7 @@ fn numbers_come_from_the_reserved_block_only() {
     let mut meeting = meeting(u32::MAX);
     for number in 0..NUMBERS_PER_BLOCK {
         assert!(!meeting.needs_numbers());
-        let _ = join(&mut meeting, ConnectionId(u64::from(number)));
+        assert_eq!(join(&mut meeting, ConnectionId(u64::from(number))).len(), 1);
     }
     assert!(meeting.needs_numbers());
     let last = ConnectionId(u64::MAX);

@@ -185,7 +185,7 @@ impl Registry {
                     message = refused.message,
                     "session refused"
                 );
-                self.take_request(&name, refused.request_id).map(|request| self.refuse(request));
+                self.refuse(&name, refused.request_id);
             }
             Some(router_message::Kind::SessionEnded(ended)) => self.session_ended(&name, ended),
             Some(router_message::Kind::Register(_)) => {
@@ -206,7 +206,7 @@ impl Registry {
             Err(error) => {
                 tracing::error!(router, %error, "the router granted a ticket that is none");
                 self.close_unwanted(attachment, &request, session);
-                self.refuse(request);
+                self.refused(request);
             }
         }
     }
@@ -360,7 +360,7 @@ impl Registry {
         let owed: Vec<u64> =
             self.requests.iter().filter(|(_, request)| request.router == name).map(|(&id, _)| id).collect();
         for id in owed {
-            self.take_request(&name, id).map(|request| self.refuse(request));
+            self.refuse(&name, id);
         }
     }
 
@@ -419,7 +419,13 @@ impl Registry {
         self.release(room);
     }
 
-    fn refuse(&mut self, request: Request) {
+    fn refuse(&mut self, router: &str, id: u64) {
+        if let Some(request) = self.take_request(router, id) {
+            self.refused(request);
+        }
+    }
+
+    fn refused(&mut self, request: Request) {
         if !request.given_up {
             let Request { room, request, .. } = request;
             self.output.events.push_back(RouterEvent::Refused { room, request });

@@ -72,16 +72,11 @@ impl RouterControl for RouterControlService {
             token: Arc::clone(&self.token),
             inbound: request.into_inner(),
             sender,
+            shutdown: self.shutdown.clone(),
             _permit: permit,
         };
-        let shutdown = self.shutdown.clone();
         // The answer's headers go out before `Register` is awaited: a router may want to see them first.
-        self.tasks.spawn(async move {
-            tokio::select! {
-                () = attachment.run() => {}
-                () = shutdown.cancelled() => {}
-            }
-        });
+        self.tasks.spawn(attachment.run());
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
 }
@@ -91,6 +86,7 @@ struct Attachment {
     token: Arc<TokenHash>,
     inbound: Streaming<RouterMessage>,
     sender: StreamSender,
+    shutdown: CancellationToken,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -114,6 +110,7 @@ impl Attachment {
         let why = loop {
             tokio::select! {
                 () = over.cancelled() => break "detached".to_owned(),
+                () = self.shutdown.cancelled() => break "the daemon stops".to_owned(),
                 message = self.inbound.message() => match message {
                     Ok(Some(message)) => self.routers.message(id, message),
                     Ok(None) => break "the router closed the stream".to_owned(),
@@ -126,7 +123,10 @@ impl Attachment {
     }
 
     async fn registration(&mut self) -> Result<Register, Refusal> {
-        let first = timeout(REGISTER_TIMEOUT, self.inbound.message()).await;
+        let first = tokio::select! {
+            first = timeout(REGISTER_TIMEOUT, self.inbound.message()) => first,
+            () = self.shutdown.cancelled() => return Err(Refusal::invalid("the daemon stops")),
+        };
         let Ok(Ok(Some(RouterMessage { kind: Some(router_message::Kind::Register(register)) }))) = first
         else {
             return Err(Refusal::invalid("the first message is not Register, or did not come"));

@@ -92,12 +92,20 @@ fn open(registry: &mut Registry, room: &str, participant: u32, session: &str) ->
     let (to, request_id) = ask(registry, room, participant);
     says(registry, NOW, to, opened(request_id, session));
     let told = events(registry);
-    assert!(matches!(&told[..], [RouterEvent::Opened { ticket, .. }] if ticket.session == session), "{told:?}");
+    assert!(
+        matches!(&told[..], [RouterEvent::Opened { ticket, .. }] if ticket.session == session),
+        "{told:?}"
+    );
     to
 }
 
 fn lost(room: &str, participant: u32, session: &str, reason: MediaLostReason) -> RouterEvent {
-    RouterEvent::Lost { room: room.to_owned(), participant: id(participant), session: session.to_owned(), reason }
+    RouterEvent::Lost {
+        room: room.to_owned(),
+        participant: id(participant),
+        session: session.to_owned(),
+        reason,
+    }
 }
 
 #[test]
@@ -137,7 +145,10 @@ fn an_empty_room_may_go_elsewhere() {
     assert_eq!(open(&mut registry, "room1", 1, &session('1')), A);
     registry.close_session("room1", id(1), session('1'), CloseCode::Left);
     let sent = messages(&mut registry);
-    assert!(matches!(&sent[..], [(A, ToRouter::CloseSession(close))] if close.session == session('1')), "{sent:?}");
+    assert!(
+        matches!(&sent[..], [(A, ToRouter::CloseSession(close))] if close.session == session('1')),
+        "{sent:?}"
+    );
     says(&mut registry, NOW, A, FromRouter::Draining(Draining {}));
     assert_eq!(open(&mut registry, "room1", 2, &session('2')), B);
 }
@@ -147,9 +158,19 @@ fn refusals_and_lateness_are_told_once() {
     let mut registry = two();
     let refused = |n| RouterEvent::Refused { room: "room1".to_owned(), request: RequestId(n) };
     let (to, request_id) = ask(&mut registry, "room1", 1);
-    says(&mut registry, NOW, to, FromRouter::SessionRefused(SessionRefused { request_id, ..Default::default() }));
+    says(
+        &mut registry,
+        NOW,
+        to,
+        FromRouter::SessionRefused(SessionRefused { request_id, ..Default::default() }),
+    );
     assert_eq!(events(&mut registry), [refused(1)]);
-    says(&mut registry, NOW, to, FromRouter::SessionRefused(SessionRefused { request_id, ..Default::default() }));
+    says(
+        &mut registry,
+        NOW,
+        to,
+        FromRouter::SessionRefused(SessionRefused { request_id, ..Default::default() }),
+    );
     assert_eq!(events(&mut registry), []);
 
     let (to, request_id) = ask(&mut registry, "room1", 2);
@@ -161,7 +182,10 @@ fn refusals_and_lateness_are_told_once() {
     says(&mut registry, NOW, to, opened(request_id, &session('2')));
     assert_eq!(events(&mut registry), []);
     let sent = messages(&mut registry);
-    assert!(matches!(&sent[..], [(_, ToRouter::CloseSession(close))] if close.session == session('2')), "{sent:?}");
+    assert!(
+        matches!(&sent[..], [(_, ToRouter::CloseSession(close))] if close.session == session('2')),
+        "{sent:?}"
+    );
     assert_eq!(registry.sessions(), 0);
 }
 
@@ -174,7 +198,10 @@ fn an_answer_counts_only_from_the_router_that_was_asked_and_only_if_it_is_one() 
     assert_eq!(events(&mut registry), []);
     let ticket = Some(v1::Ticket { session: session('1'), ..Default::default() });
     says(&mut registry, NOW, to, FromRouter::SessionOpened(SessionOpened { request_id, ticket }));
-    assert_eq!(events(&mut registry), [RouterEvent::Refused { room: "room1".to_owned(), request: RequestId(1) }]);
+    assert_eq!(
+        events(&mut registry),
+        [RouterEvent::Refused { room: "room1".to_owned(), request: RequestId(1) }]
+    );
     assert!(matches!(&messages(&mut registry)[..], [(_, ToRouter::CloseSession(_))]));
 }
 
@@ -262,7 +289,10 @@ fn closing_a_room_forgets_its_sessions() {
     let to = open(&mut registry, "room1", 1, &session('1'));
     registry.close_room("room1", CloseCode::Removed);
     let sent = messages(&mut registry);
-    assert!(matches!(&sent[..], [(who, ToRouter::CloseRoom(close))] if *who == to && close.code == 1), "{sent:?}");
+    assert!(
+        matches!(&sent[..], [(who, ToRouter::CloseRoom(close))] if *who == to && close.code == 1),
+        "{sent:?}"
+    );
     assert_eq!(registry.sessions(), 0);
     registry.expire(NOW + HEARTBEAT * 3);
     assert_eq!(events(&mut registry), []);

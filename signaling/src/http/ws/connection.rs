@@ -36,21 +36,23 @@ pub(super) async fn run(socket: WebSocket, app: App, peer: &Peer, shutdown: &Can
             () = reader.read() => {}
             () = broken.cancelled() => {}
         }
-        reader.finish().await
+        reader.leave().await;
     };
     let write = write(sink, outgoing, shutdown);
-    // Whichever ends first, the other gets a moment: the reader to see the client's close, the writer to flush.
+    // Whichever ends first, the other gets a moment: the writer to flush, the reader to see the client's close.
     tokio::pin!(read, write);
-    let unfinished = tokio::select! {
-        () = &mut read => timeout(CLOSE_TIMEOUT, &mut write).await.is_err(),
+    let in_time = tokio::select! {
+        () = &mut read => timeout(CLOSE_TIMEOUT, write).await.is_ok(),
         () = &mut write => {
-            let late = timeout(CLOSE_TIMEOUT, &mut read).await.is_err();
-            broken.cancel();
-            read.await;
-            late
+            let in_time = timeout(CLOSE_TIMEOUT, &mut read).await.is_ok();
+            if !in_time {
+                broken.cancel();
+                read.await;
+            }
+            in_time
         }
     };
-    tracing::trace!(unfinished, "connection over");
+    tracing::trace!(in_time, "connection over");
 }
 
 async fn write(
@@ -112,6 +114,8 @@ impl Reader<'_> {
         if goes_on {
             while timeout(SILENCE_TIMEOUT, self.next()).await.unwrap_or(false) {}
         }
+        // The others need not wait for the good-byes.
+        self.leave().await;
         // What the client still says goes unheard; its close, or its silence, ends the wait.
         while let Some(Ok(_)) = self.stream.next().await {}
     }
@@ -191,10 +195,11 @@ impl Reader<'_> {
         goes_on
     }
 
-    /// Tells the meeting that the connection is over.
-    async fn finish(self) {
-        if let Some(membership) = self.membership {
+    /// Tells the meeting that the connection is over. Forgets it only when it was told: this may be cut short and tried again.
+    async fn leave(&mut self) {
+        if let Some(membership) = &self.membership {
             membership.disconnected().await;
         }
+        self.membership = None;
     }
 }

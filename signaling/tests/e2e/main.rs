@@ -1,0 +1,7 @@
+//! The daemon from end to end: real sockets, a router that says yes, and clients.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
+mod abuse;
+mod common;
+mod media;
+mod meeting;
