@@ -19,8 +19,9 @@
 //! | `down` | intervals from the start: `5s..8s`, `5s..8s+20s..21s` |
 
 use std::str::FromStr;
+use std::time::Duration;
 
-use super::{BurstLoss, ConfigError, DownInterval, JitterShape, LinkConfig, Step};
+use super::{BurstLoss, ConfigError, DownInterval, JitterShape, LinkConfig, MAX_AT_MS, Step};
 
 const KEYS: [&str; 14] = [
     "delay",
@@ -201,6 +202,13 @@ fn burst(text: &str) -> Option<BurstLoss> {
         _ => return None,
     };
     Some(BurstLoss { p, r, loss_bad, loss_good })
+}
+
+/// A time as it stands in a link: `50ms`, `1.5s`. `None` if it is not one, or above the longest that makes sense here.
+#[must_use]
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    let ms = duration_ms(text.trim()).filter(|ms| *ms <= MAX_AT_MS)?;
+    Some(Duration::from_secs_f64(ms / 1_000.0))
 }
 
 fn duration_ms(text: &str) -> Option<f64> {
