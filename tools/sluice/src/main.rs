@@ -1,1 +1,46 @@
-fn main() {}
+//! Sluice in one binary: a development server, a demo that judges itself, a bad network, and the simulator.
+//!
+//! One command a file. `deployment` is what `dev` and `demo` share: signaling and a router in this process.
+
+mod console;
+mod demo;
+mod deployment;
+mod dev;
+mod netem;
+mod sim;
+mod stop;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+/// A media router for conferences, and what one needs to try it.
+#[derive(Debug, Parser)]
+#[command(name = "sluice", version)]
+enum Command {
+    Dev(dev::Args),
+    Demo(demo::Args),
+    Netem(netem::Args),
+    Sim(sim::Args),
+}
+
+fn main() -> ExitCode {
+    let command = Command::parse();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let result = match command {
+        Command::Dev(args) => on_runtime(dev::run(args)),
+        Command::Demo(args) => on_runtime(demo::run(args)),
+        Command::Netem(args) => on_runtime(netem::run(args)),
+        Command::Sim(args) => sim::run(&args),
+    };
+    result.unwrap_or_else(|error| {
+        console::complain(&format!("error: {error:#}"));
+        ExitCode::FAILURE
+    })
+}
+
+fn on_runtime(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    tokio::runtime::Runtime::new()?.block_on(command)
+}
