@@ -1,0 +1,343 @@
+//! The control side: places rooms, sends commands, brings answers to those who asked.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use mio::Waker;
+use sluice_wire::control::CloseCode;
+use sluice_wire::ticket::{Suite, Ticket};
+use sluice_wire::track::ParticipantId;
+use tokio::sync::{mpsc, oneshot};
+
+use super::directory::Directory;
+use crate::core::{Command, EndReason, Event, OpenRefused, OpenRequest, SessionName};
+
+/// Commands that wait for a shard. It takes them within a round; a full mailbox means that it is far behind.
+pub(super) const MAILBOX_COMMANDS: usize = 1_024;
+/// Notices that wait for the control connection: more than a router full of sessions that all end at once.
+const LISTENER_NOTICES: usize = 32_768;
+
+/// Why a session was not opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// The shard refused.
+    #[error(transparent)]
+    Refused(#[from] OpenRefused),
+    /// The shard has more commands waiting than it may.
+    #[error("the shard is busy")]
+    Busy,
+    /// The router is shutting down, or a shard failed.
+    #[error("the router has stopped")]
+    Stopped,
+}
+
+/// Why a command was not given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    /// The shard has more commands waiting than it may.
+    #[error("the shard is busy")]
+    Busy,
+    /// The shard has stopped, and its sessions with it.
+    #[error("the router has stopped")]
+    Stopped,
+}
+
+/// The way into a shard.
+#[derive(Debug)]
+pub(super) struct Mailbox {
+    pub(super) commands: mpsc::Sender<Command>,
+    pub(super) waker: Waker,
+}
+
+impl Mailbox {
+    fn send(&self, command: Command) -> Result<(), CommandError> {
+        self.commands.try_send(command).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => CommandError::Busy,
+            mpsc::error::TrySendError::Closed(_) => CommandError::Stopped,
+        })?;
+        self.wake();
+        Ok(())
+    }
+
+    fn wake(&self) {
+        if let Err(error) = self.waker.wake() {
+            tracing::warn!(%error, "a shard could not be woken");
+        }
+    }
+}
+
+impl Drop for Mailbox {
+    /// Without a way to reach it, a shard must not go on.
+    fn drop(&mut self) {
+        // An error means that it has stopped, or that it will see the end of its mailbox behind what is in it.
+        if self.send(Command::Shutdown).is_err() {
+            self.wake();
+        }
+    }
+}
+
+/// An open session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SessionRecord {
+    pub(crate) room: String,
+    pub(crate) participant: ParticipantId,
+    pub(crate) session: SessionName,
+}
+
+/// What the control connection is told, in order.
+#[derive(Debug)]
+pub(crate) enum Notice {
+    /// An answer to a request of this listener.
+    Answer { request: u64, result: Result<Box<Ticket>, OpenError> },
+    /// A session ended.
+    Ended { session: SessionRecord, reason: EndReason },
+    /// The router takes no new rooms any more.
+    Draining,
+}
+
+/// Who wanted a session.
+#[derive(Debug)]
+enum Origin {
+    /// A caller in this process.
+    Caller(oneshot::Sender<Result<Box<Ticket>, OpenError>>),
+    /// The listener of this generation, under its own number for the request.
+    Listener { generation: u64, request: u64 },
+}
+
+/// A session that was asked for.
+#[derive(Debug)]
+struct Pending {
+    room: String,
+    participant: ParticipantId,
+    origin: Origin,
+}
+
+#[derive(Debug)]
+struct State {
+    directory: Directory,
+    pending: BTreeMap<u64, Pending>,
+    next_request: u64,
+    listener: Option<mpsc::Sender<Notice>>,
+    /// Grows with every listener: an answer to an earlier one must not reach a later one.
+    generation: u64,
+    is_stopping: bool,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Switchboard {
+    state: Mutex<State>,
+    mailboxes: Vec<Mailbox>,
+}
+
+impl Switchboard {
+    pub(super) fn new(mailboxes: Vec<Mailbox>) -> Self {
+        let state = State {
+            directory: Directory::new(mailboxes.len()),
+            pending: BTreeMap::new(),
+            next_request: 0,
+            listener: None,
+            generation: 0,
+            is_stopping: false,
+        };
+        Self { state: Mutex::new(state), mailboxes }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many shards there are.
+    pub(crate) fn shards(&self) -> usize {
+        self.mailboxes.len()
+    }
+
+    /// Opens a session for a caller in this process.
+    pub(super) async fn open(
+        &self,
+        room: &str,
+        participant: ParticipantId,
+        suite: Suite,
+    ) -> Result<Ticket, OpenError> {
+        let (origin, answer) = oneshot::channel();
+        self.request(room, participant, suite, Origin::Caller(origin))?;
+        answer.await.unwrap_or(Err(OpenError::Stopped)).map(|ticket| *ticket)
+    }
+
+    /// Asks for a session; the listener that was attached last gets the answer with its own `request` number.
+    pub(crate) fn open_for_listener(
+        &self,
+        request: u64,
+        room: &str,
+        participant: ParticipantId,
+        suite: Suite,
+    ) -> Result<(), OpenError> {
+        let generation = self.state().generation;
+        self.request(room, participant, suite, Origin::Listener { generation, request })
+    }
+
+    fn request(
+        &self,
+        room: &str,
+        participant: ParticipantId,
+        suite: Suite,
+        origin: Origin,
+    ) -> Result<(), OpenError> {
+        let mut state = self.state();
+        if state.is_stopping {
+            return Err(OpenError::Refused(OpenRefused::ShuttingDown));
+        }
+        let request = state.next_request;
+        state.next_request += 1;
+        let shard = state.directory.place(room);
+        let command = Command::Open(OpenRequest { request, room: room.to_owned(), participant, suite });
+        if let Err(error) = self.mailboxes[shard].send(command) {
+            state.directory.abandoned(room);
+            return Err(match error {
+                CommandError::Busy => OpenError::Busy,
+                CommandError::Stopped => OpenError::Stopped,
+            });
+        }
+        state.pending.insert(request, Pending { room: room.to_owned(), participant, origin });
+        Ok(())
+    }
+
+    /// Ends a participant's session; only `session` if that is given.
+    pub(crate) fn close(
+        &self,
+        room: &str,
+        participant: ParticipantId,
+        session: Option<SessionName>,
+        code: CloseCode,
+    ) -> Result<(), CommandError> {
+        self.command_room(room, |room| Command::Close { room, participant, session, code })
+    }
+
+    /// Ends all sessions of a room.
+    pub(crate) fn close_room(&self, room: &str, code: CloseCode) -> Result<(), CommandError> {
+        self.command_room(room, |room| Command::CloseRoom { room, code })
+    }
+
+    fn command_room(&self, room: &str, command: impl FnOnce(String) -> Command) -> Result<(), CommandError> {
+        let Some(shard) = self.state().directory.shard_of(room) else { return Ok(()) };
+        self.mailboxes[shard].send(command(room.to_owned()))
+    }
+
+    /// Takes no new sessions from now on and ends those that there are.
+    pub(super) fn stop(&self) {
+        let mut state = self.state();
+        if std::mem::replace(&mut state.is_stopping, true) {
+            return;
+        }
+        state.tell_listener(Notice::Draining);
+        for (shard, mailbox) in self.mailboxes.iter().enumerate() {
+            if let Err(error) = mailbox.send(Command::Shutdown) {
+                tracing::warn!(shard, %error, "the shard could not be told to stop");
+            }
+        }
+    }
+
+    /// How many sessions and rooms there are.
+    pub(crate) fn census(&self) -> (usize, usize) {
+        let state = self.state();
+        (state.directory.sessions().count(), state.directory.rooms())
+    }
+
+    /// Whether [`Self::stop`] was called.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.state().is_stopping
+    }
+
+    /// Makes the caller the one listener from now on; returns the sessions that there are, and what happens next. The queue
+    /// ends when another listener attaches, when the router has stopped, and when the listener is too slow.
+    pub(crate) fn attach_listener(&self) -> (Vec<SessionRecord>, mpsc::Receiver<Notice>) {
+        let (sender, receiver) = mpsc::channel(LISTENER_NOTICES);
+        let mut state = self.state();
+        state.generation += 1;
+        state.listener = Some(sender);
+        let sessions = state.directory.sessions();
+        let record = |(room, participant, session): (&str, _, _)| SessionRecord {
+            room: room.to_owned(),
+            participant,
+            session,
+        };
+        (sessions.map(record).collect(), receiver)
+    }
+
+    /// Brings the shards' events to whom they concern, until the last shard has stopped.
+    pub(super) async fn dispatch(self: Arc<Self>, mut events: mpsc::Receiver<(usize, Event)>) {
+        while let Some((shard, event)) = events.recv().await {
+            self.handle_event(shard, event);
+        }
+        let mut state = self.state();
+        // Whoever still waits is told so by the end of its queue.
+        state.pending.clear();
+        state.listener = None;
+    }
+
+    /// Tells those who wait that a shard failed: their answers may never come.
+    pub(super) fn fail(&self) {
+        let mut state = self.state();
+        state.is_stopping = true;
+        state.pending.clear();
+    }
+
+    fn handle_event(&self, shard: usize, event: Event) {
+        let mut state = self.state();
+        match event {
+            Event::Opened { request, ticket } => {
+                let Some(name) = name_of(&ticket) else { return };
+                let Some(Pending { room, participant, origin }) = state.pending.remove(&request) else {
+                    return;
+                };
+                state.directory.opened(&room, participant, name);
+                tracing::debug!(shard, room, participant = participant.get(), session = %name, "opened");
+                if !state.answer(origin, Ok(ticket)) {
+                    // Nobody can use the ticket any more. If this command is lost, the session ends unclaimed.
+                    let (session, code) = (Some(name), CloseCode::Removed);
+                    let close = Command::Close { room, participant, session, code };
+                    if let Err(error) = self.mailboxes[shard].send(close) {
+                        tracing::debug!(shard, %error, "an unwanted session is left to time out");
+                    }
+                }
+            }
+            Event::Refused { request, reason } => {
+                let Some(Pending { room, origin, .. }) = state.pending.remove(&request) else { return };
+                state.directory.abandoned(&room);
+                tracing::debug!(shard, room, %reason, "refused");
+                state.answer(origin, Err(reason.into()));
+            }
+            Event::Ended { room, participant, session, reason } => {
+                tracing::debug!(shard, %room, participant = participant.get(), %session, ?reason, "ended");
+                state.directory.ended(&room, participant, session);
+                let session = SessionRecord { room: room.into(), participant, session };
+                state.tell_listener(Notice::Ended { session, reason });
+            }
+        }
+    }
+}
+
+impl State {
+    /// Whether the answer found somebody.
+    fn answer(&mut self, origin: Origin, result: Result<Box<Ticket>, OpenError>) -> bool {
+        match origin {
+            Origin::Caller(caller) => caller.send(result).is_ok(),
+            Origin::Listener { generation, .. } if generation != self.generation => false,
+            Origin::Listener { request, .. } => self.tell_listener(Notice::Answer { request, result }),
+        }
+    }
+
+    fn tell_listener(&mut self, notice: Notice) -> bool {
+        let was_told = self.listener.as_ref().is_some_and(|listener| listener.try_send(notice).is_ok());
+        if !was_told {
+            // A listener that lost a notice must start anew, from the list of sessions.
+            self.listener = None;
+        }
+        was_told
+    }
+}
+
+/// The name by which a ticket's session goes.
+fn name_of(ticket: &Ticket) -> Option<SessionName> {
+    u64::from_str_radix(&ticket.session, 16).ok().map(SessionName)
+}
