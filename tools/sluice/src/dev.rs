@@ -5,7 +5,7 @@ use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use clap::Args as ClapArgs;
 
 use crate::console::say;
@@ -37,7 +37,9 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let stop = stop::on_request()?;
     let Args { listen, media, public_media, shards, data } = args;
     let kept = data.as_ref().map(|directory| format!("in {}", directory.display()));
-    let deployment = Deployment::start(Plan { http: listen, media, public_media, shards, data }).await?;
+    let plan = Plan { http: listen, media, public_media, shards, data };
+    let deployment =
+        Deployment::start(plan).await.context("cannot start (--listen and --media choose other ports)")?;
     say(&welcome(&deployment, kept.as_deref().unwrap_or("until this ends")));
     tokio::select! {
         () = stop.cancelled() => {}
