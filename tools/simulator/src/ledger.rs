@@ -10,22 +10,22 @@ use sluice_wire::track::TrackId;
 /// Hashes of all frames by track, capture time and encoding.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    sent: BTreeMap<(TrackId, Time), Vec<u64>>,
+    sent: BTreeMap<(TrackId, Time), Vec<(u8, u64)>>,
     /// Frames found in the ledger.
     pub intact: u64,
 }
 
 impl Ledger {
     /// Notes a frame that is sent.
-    pub fn on_sent(&mut self, track: TrackId, captured_at: Time, data: &[u8]) {
-        self.sent.entry((track, captured_at)).or_default().push(frame_hash(data));
+    pub fn on_sent(&mut self, track: TrackId, encoding: u8, captured_at: Time, data: &[u8]) {
+        self.sent.entry((track, captured_at)).or_default().push((encoding, frame_hash(data)));
     }
 
-    /// Checks a frame that arrived.
+    /// Checks a frame that arrived; tells of which encoding it is.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn on_received(&mut self, received: &ReceivedFrame) -> Result<(), String> {
+    pub fn on_received(&mut self, received: &ReceivedFrame) -> Result<u8, String> {
         let Some(captured_at) = received.captured_at else {
             return Err(format!("a frame of {:?} has no capture time", received.track));
         };
@@ -33,9 +33,10 @@ impl Ledger {
         let around = (received.track, Time::from_nanos(captured_at.as_nanos().saturating_sub(1)))
             ..=(received.track, Time::from_nanos(captured_at.as_nanos() + 1));
         let hash = frame_hash(&received.frame.data);
-        if self.sent.range(around).any(|(_, hashes)| hashes.contains(&hash)) {
+        let mut candidates = self.sent.range(around).flat_map(|(_, frames)| frames);
+        if let Some((encoding, _)) = candidates.find(|(_, sent)| *sent == hash) {
             self.intact += 1;
-            return Ok(());
+            return Ok(*encoding);
         }
         Err(format!(
             "slot {} shows a frame of {:?}, captured at {captured_at:?}, that was never sent",

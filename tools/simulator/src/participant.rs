@@ -35,6 +35,8 @@ pub struct Participant {
     wants_small: bool,
     /// When a decodable frame last came, by track.
     pub last_seen: BTreeMap<TrackId, Time>,
+    /// Which encoding of which track each slot shows.
+    showing: BTreeMap<u16, (TrackId, u8)>,
     /// Why the session ended, once it did.
     pub closed: Option<String>,
 }
@@ -83,6 +85,7 @@ impl Participant {
             shares_screen: false,
             wants_small: false,
             last_seen: BTreeMap::new(),
+            showing: BTreeMap::new(),
             closed: None,
         })
     }
@@ -117,7 +120,7 @@ impl Participant {
                     audio_level: Some(30),
                     captured_at,
                 };
-                ledger.on_sent(self.id.track(source.track), captured_at, &frame.data);
+                ledger.on_sent(self.id.track(source.track), source.encoding, captured_at, &frame.data);
                 self.session
                     .send_frame(now, source.track, source.encoding, &outgoing)
                     .map_err(|error| format!("{:?} could not send a frame: {error}", self.id))?;
@@ -137,7 +140,15 @@ impl Participant {
         while let Some(event) = self.session.poll_event() {
             match event {
                 Event::Frame(frame) => {
-                    ledger.on_received(&frame).map_err(|what| format!("{:?}: {what}", self.id))?;
+                    let encoding =
+                        ledger.on_received(&frame).map_err(|what| format!("{:?}: {what}", self.id))?;
+                    let shown = self.showing.insert(frame.slot, (frame.track, encoding));
+                    if shown != Some((frame.track, encoding)) && !frame.frame.key && frame.is_decodable {
+                        return Err(format!(
+                            "slot {} of {:?} turned to encoding {encoding} of {:?} without a key frame",
+                            frame.slot, self.id, frame.track
+                        ));
+                    }
                     if frame.is_decodable {
                         self.last_seen.insert(frame.track, now);
                     }

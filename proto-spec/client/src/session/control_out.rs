@@ -85,7 +85,7 @@ impl ClientSession {
     }
 
     /// Sends acknowledgements and the pages that are due, one page a datagram with what fits beside it.
-    fn send_states(&mut self, now: Time) {
+    pub(super) fn send_states(&mut self, now: Time) {
         let remote = self.remote;
         if !self.acks.is_empty() {
             let acks = std::mem::take(&mut self.acks);

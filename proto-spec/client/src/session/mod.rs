@@ -185,6 +185,12 @@ impl ClientSession {
         self.liveness.ask_to_move();
     }
 
+    /// Talks to another address of the same router from now on: for a caller who got no answer from the one before. Nothing
+    /// else changes; what waits to be sent still goes to the address before.
+    pub const fn try_remote(&mut self, remote: SocketAddr) {
+        self.remote = remote;
+    }
+
     /// Begins to close the session: the router is told.
     pub fn close(&mut self, now: Time) {
         if self.phase == Phase::Open {

@@ -210,6 +210,8 @@ impl ClientSession {
         if self.phase != Phase::Open {
             return Err(SendError::Closed);
         }
+        // The router drops media of a track that it has not heard of.
+        self.send_states(now);
         let track = self
             .tracks
             .iter_mut()
