@@ -23,6 +23,8 @@ pub struct Metrics {
     pub connections_refused: Counter,
     /// WebSockets dropped because they did not read or had gone.
     pub broken_connections: Counter,
+    /// Password hashes that were computed, for checks and for new meetings.
+    pub password_hashes: Counter,
     /// Meetings made.
     pub meetings_created: Counter,
     /// Routers that are attached.
@@ -49,6 +51,7 @@ impl Metrics {
             connections: Gauge::default(),
             connections_refused: Counter::default(),
             broken_connections: Counter::default(),
+            password_hashes: Counter::default(),
             meetings_created: Counter::default(),
             routers: Gauge::default(),
             sessions: Gauge::default(),
@@ -73,6 +76,11 @@ impl Metrics {
             "broken_connections",
             "WebSockets dropped because they did not read or had gone",
             self.broken_connections.clone(),
+        );
+        registry.register(
+            "password_hashes",
+            "Password hashes that were computed",
+            self.password_hashes.clone(),
         );
         registry.register("meetings_created", "Meetings made", self.meetings_created.clone());
         registry.register("routers", "Routers that are attached", self.routers.clone());

@@ -93,7 +93,7 @@ pub async fn start(config: SignalingConfig) -> Result<SignalingHandle, StartErro
     let meetings = Meetings::start(MeetingsParts {
         store: Arc::clone(&shared_store),
         routers: routers.clone(),
-        passwords: Passwords::new()?,
+        passwords: Passwords::new(metrics.password_hashes.clone())?,
         clock,
         metrics: Arc::clone(&metrics),
         timing: config.timing.meeting(),

@@ -144,41 +144,40 @@ impl Task {
     }
 
     fn act(&mut self, action: Action, events: &mut VecDeque<Event>) {
-        let routers = &self.meetings.parts.routers;
+        let parts = &self.meetings.parts;
         let room = self.id.as_str();
         match action {
             Action::Send(to, message) => {
                 if let DaemonMessage::Error(error) = &message {
-                    self.meetings.parts.metrics.error(error.code);
+                    parts.metrics.error(error.code);
                 }
-                self.put(to, Outgoing::Text(encode(&message)), events);
+                self.put(to, Outgoing::Text(encode(&message)));
             }
             Action::Broadcast(to, message) => {
                 let encoded: Encoded = encode(&message);
-                to.into_iter().for_each(|to| self.put(to, Outgoing::Text(encoded.clone()), events));
+                to.into_iter().for_each(|to| self.put(to, Outgoing::Text(encoded.clone())));
             }
             Action::Close(connection, kind) => {
-                self.put(connection, Outgoing::Close(kind), events);
+                self.put(connection, Outgoing::Close(kind));
                 self.outboxes.remove(&connection);
             }
             Action::OpenSession(request, participant) => {
-                if routers.open_session(room, participant, request).is_err() {
+                if parts.routers.open_session(room, participant, request).is_err() {
                     events.push_back(Event::SessionRefused(request));
                 }
             }
             Action::CloseSession { participant, session, code } => {
-                routers.close_session(room, participant, session, code);
+                parts.routers.close_session(room, participant, session, code);
             }
-            Action::CloseRoom(code) => routers.close_room(room, code),
+            Action::CloseRoom(code) => parts.routers.close_room(room, code),
         }
     }
 
-    fn put(&self, to: ConnectionId, outgoing: Outgoing, events: &mut VecDeque<Event>) {
-        if let Some(outbox) = self.outboxes.get(&to)
-            && !outbox.put(outgoing)
-        {
+    /// Sends to a connection. One that does not read is broken by that, and says so by mailbox like any other that breaks.
+    fn put(&mut self, to: ConnectionId, outgoing: Outgoing) {
+        if self.outboxes.get(&to).is_some_and(|outbox| !outbox.put(outgoing)) {
+            self.outboxes.remove(&to);
             self.meetings.parts.metrics.broken_connections.inc();
-            events.push_back(Event::Disconnected(to));
         }
     }
 

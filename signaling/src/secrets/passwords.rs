@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use argon2::Argon2;
 use argon2::password_hash::{self, PasswordHasher as _, PasswordVerifier as _, phc};
+use prometheus_client::metrics::counter::Counter;
 use sluice_wire::signaling::Password;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
@@ -55,19 +56,21 @@ pub struct Passwords {
     running: Arc<Semaphore>,
     /// The hash of something that nobody knows: what is checked where there is nothing to check.
     decoy: PasswordHash,
+    hashes: Counter,
 }
 
 impl Passwords {
-    /// A checker with a decoy of its own.
+    /// A checker with a decoy of its own, which counts the hashes that it computes.
     ///
     /// # Errors
     /// If the operating system gives no entropy.
-    pub fn new() -> Result<Self, PasswordError> {
+    pub fn new(hashes: Counter) -> Result<Self, PasswordError> {
         let secret = super::token().map_err(|_| password_hash::Error::Crypto)?;
         Ok(Self {
             admission: Arc::new(Semaphore::new(CONCURRENT_HASHES + WAITING_HASHES)),
             running: Arc::new(Semaphore::new(CONCURRENT_HASHES)),
             decoy: hash(secret.expose())?,
+            hashes,
         })
     }
 
@@ -107,6 +110,7 @@ impl Passwords {
         let _admitted = self.admission.try_acquire().map_err(|_| PasswordError::Busy)?;
         // The permit travels with the work: a caller who goes away does not make room for another thread.
         let running = Arc::clone(&self.running).acquire_owned().await.map_err(|_| PasswordError::Busy)?;
+        self.hashes.inc();
         spawn_blocking(move || {
             let result = work();
             drop(running);

@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 
+use prometheus_client::metrics::counter::Counter;
 use sluice_wire::signaling::{MEETING_ID_ALPHABET, Password, Token};
 
 use super::*;
@@ -31,7 +32,7 @@ fn a_token_hash_knows_its_token() {
 
 #[tokio::test]
 async fn a_password_is_right_or_wrong() {
-    let passwords = Passwords::new().unwrap();
+    let passwords = Passwords::new(Counter::default()).unwrap();
     let password = |text: &str| Password::new(text.to_owned());
     let hash = passwords.hash(password("right").unwrap()).await.unwrap();
     assert!(hash.as_str().starts_with("$argon2id$"));

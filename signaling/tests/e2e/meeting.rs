@@ -52,6 +52,7 @@ async fn an_unknown_meeting_and_a_wrong_password_look_the_same() {
     let _router = daemon.router("a").await;
     let meeting = daemon.create(json!({"password": "right"})).await;
     let mut answers = Vec::new();
+    let mut hashes = daemon.counter("password_hashes_total").await;
     for (id, password) in [
         ("zzzzzzzzzzzz", "right"),
         ("no id at all", "right"),
@@ -66,6 +67,8 @@ async fn an_unknown_meeting_and_a_wrong_password_look_the_same() {
         }
         answers.push(client.expect("error").await);
         client.expect_close(CloseCode::Policy).await;
+        hashes += 1;
+        assert_eq!(daemon.counter("password_hashes_total").await, hashes, "the same work for {id}");
     }
     assert_eq!((&answers[0]["code"], &answers[0]["fatal"]), (&json!("join_refused"), &json!(true)));
     assert!(answers.iter().all(|answer| answer == &answers[0]), "{answers:?}");

@@ -87,6 +87,13 @@ impl Daemon {
         (client, joined)
     }
 
+    /// The value of a metric without labels.
+    pub(crate) async fn counter(&self, name: &str) -> u64 {
+        let text = self.http.get(self.url("/metrics")).send().await.unwrap().text().await.unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(&format!("sluice_signaling_{name} ")));
+        line.unwrap().parse().unwrap()
+    }
+
     /// Waits until as many routers are attached.
     pub(crate) async fn routers(&self, expected: usize) {
         let wait = async {
