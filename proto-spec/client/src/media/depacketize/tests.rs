@@ -262,10 +262,8 @@ fn a_marked_frame_without_an_end_is_broken_though_nothing_is_missing() {
     let mut sent = send(Codec::Vp8, &frames, 40);
     let cut = sent.iter().position(|packet| packet.frame == 0 && packet.edges.end).unwrap();
     sent.remove(cut);
-    let packets = sent.iter().enumerate().map(|(index, sent)| MediaPacket {
-        index: index as u64,
-        ..sent.packet(true)
-    });
+    let packets =
+        sent.iter().enumerate().map(|(index, sent)| MediaPacket { index: index as u64, ..sent.packet(true) });
     let mut depacketizer = Depacketizer::new(Codec::Vp8);
     let received = receive(&mut depacketizer, packets);
     assert_eq!(received.iter().map(|frame| &frame.data).collect::<Vec<_>>(), [&frames[1]]);

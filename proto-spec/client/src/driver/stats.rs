@@ -1,0 +1,43 @@
+//! What happened to a participant, over all its sessions.
+
+use std::time::Duration;
+
+use crate::session::SessionStats;
+
+/// What happened to a participant, in numbers since it joined.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ParticipantStats {
+    /// All sessions together.
+    pub media: SessionStats,
+    /// Sessions that were lost.
+    pub sessions_lost: u64,
+    /// Datagrams that the system refused to send.
+    pub sends_failed: u64,
+    /// Frames that could not be sent: muted, not published, or no session at that moment.
+    pub frames_unsent: u64,
+    /// Smoothed round-trip time to the router, of the session at work.
+    pub rtt: Option<Duration>,
+}
+
+/// Both together.
+pub(super) const fn sum(a: &SessionStats, b: &SessionStats) -> SessionStats {
+    SessionStats {
+        datagrams_received: a.datagrams_received + b.datagrams_received,
+        rtp_sent: a.rtp_sent + b.rtp_sent,
+        bytes_sent: a.bytes_sent + b.bytes_sent,
+        rtp_received: a.rtp_received + b.rtp_received,
+        rtp_lost: a.rtp_lost + b.rtp_lost,
+        rtcp_sent: a.rtcp_sent + b.rtcp_sent,
+        rtcp_received: a.rtcp_received + b.rtcp_received,
+        frames_sent: a.frames_sent + b.frames_sent,
+        frames_received: a.frames_received + b.frames_received,
+        frames_broken: a.frames_broken + b.frames_broken,
+        auth_failures: a.auth_failures + b.auth_failures,
+        replayed: a.replayed + b.replayed,
+        malformed: a.malformed + b.malformed,
+        key_frame_requests_sent: a.key_frame_requests_sent + b.key_frame_requests_sent,
+        key_frame_requests_received: a.key_frame_requests_received + b.key_frame_requests_received,
+        events_lost: a.events_lost + b.events_lost,
+        transmits_lost: a.transmits_lost + b.transmits_lost,
+    }
+}
