@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use super::event::{NoRouter, RegistryTiming, RouterEvent};
-use super::registry::{AttachmentId, RegisterError, Registry};
+use super::records::{AttachmentId, RegisterError};
+use super::registry::Registry;
 use crate::clock::Clock;
 use crate::meeting::{CloseCode, RequestId};
 

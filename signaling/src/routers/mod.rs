@@ -6,6 +6,7 @@
 mod event;
 mod handle;
 mod placement;
+mod records;
 mod registry;
 mod service;
 

@@ -3,7 +3,7 @@
 //! A session is *known* from the moment its `SessionOpened` came until it is closed from either side. A room is bound to a router
 //! while it has a known session or one that is being asked for.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use sluice_proto::v1::{
     self, CloseRoom, CloseSession, EndReason, OpenSession, Register, Registered, RouterMessage, SessionEnded,
@@ -16,6 +16,7 @@ use sluice_wire::track::ParticipantId;
 
 use super::event::{NoRouter, RegistryTiming, RouterEvent};
 use super::placement::{Candidate, least_loaded};
+use super::records::{AttachmentId, Output, RegisterError, Request, Room, Router};
 use crate::meeting::{CloseCode, RequestId};
 
 /// Routers that may be attached: more than a daemon with one store should place rooms on.
@@ -24,27 +25,6 @@ pub(super) const MAX_ROUTERS: usize = 256;
 const MAX_REQUESTS_PER_ROUTER: usize = 4_096;
 /// A router is gone after so many heartbeats that did not come.
 const MISSED_HEARTBEATS: u32 = 3;
-
-/// One `Attach` stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct AttachmentId(pub(super) u64);
-
-/// What is to be sent and told. Events are at most one for each request and each session.
-#[derive(Debug, Default)]
-pub(super) struct Output {
-    pub(super) messages: VecDeque<(AttachmentId, SignalingMessage)>,
-    pub(super) detached: Vec<AttachmentId>,
-    pub(super) events: VecDeque<RouterEvent>,
-}
-
-/// Why a router is not taken in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum RegisterError {
-    /// [`MAX_ROUTERS`] are known.
-    Full,
-    /// A later process of the same name is attached.
-    Stale,
-}
 
 /// See the module.
 #[derive(Debug)]
@@ -56,36 +36,6 @@ pub(super) struct Registry {
     requests: BTreeMap<u64, Request>,
     next_request: u64,
     pub(super) output: Output,
-}
-
-#[derive(Debug)]
-struct Router {
-    /// `None` between a stream that broke and the one that replaces it.
-    attachment: Option<AttachmentId>,
-    epoch: u64,
-    heard_at: Time,
-    shards: u32,
-    draining: bool,
-    cpu_permille: u32,
-    asked_since_heartbeat: u64,
-}
-
-#[derive(Debug)]
-struct Room {
-    router: String,
-    sessions: BTreeMap<ParticipantId, String>,
-    pending: usize,
-}
-
-#[derive(Debug)]
-struct Request {
-    router: String,
-    room: String,
-    participant: ParticipantId,
-    request: RequestId,
-    deadline: Time,
-    /// The meeting was told no already; the session is closed if it comes after all.
-    given_up: bool,
 }
 
 impl Registry {
@@ -434,11 +384,5 @@ impl Registry {
 
     fn send(&mut self, attachment: AttachmentId, kind: signaling_message::Kind) {
         self.output.messages.push_back((attachment, SignalingMessage { kind: Some(kind) }));
-    }
-}
-
-impl Room {
-    const fn on(router: String) -> Self {
-        Self { router, sessions: BTreeMap::new(), pending: 0 }
     }
 }

@@ -19,7 +19,8 @@ use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::handle::{Routers, STREAM_QUEUE_MESSAGES, StreamSender};
-use super::registry::{MAX_ROUTERS, RegisterError};
+use super::records::RegisterError;
+use super::registry::MAX_ROUTERS;
 use crate::secrets::TokenHash;
 
 /// How long a stream may stay silent before `Register`: a round trip and a half, generously.

@@ -11,7 +11,8 @@ use sluice_wire::time::Time;
 use sluice_wire::track::ParticipantId;
 
 use super::event::{NoRouter, RegistryTiming, RouterEvent};
-use super::registry::{AttachmentId, RegisterError, Registry};
+use super::records::{AttachmentId, RegisterError};
+use super::registry::Registry;
 use crate::meeting::{CloseCode, RequestId};
 
 const HEARTBEAT: Duration = Duration::from_secs(1);
