@@ -108,19 +108,22 @@ impl Attachment {
         // Only the registry holds the sending end from here on: when it lets go, the router sees the end of the stream.
         drop(self.sender);
         tracing::info!(router, region, epoch, "router attached");
-        let why = loop {
+        let failure = loop {
             tokio::select! {
-                () = over.cancelled() => break "detached".to_owned(),
-                () = self.shutdown.cancelled() => break "the daemon stops".to_owned(),
+                () = over.cancelled() => break Some("detached".to_owned()),
+                () = self.shutdown.cancelled() => break None,
                 message = self.inbound.message() => match message {
                     Ok(Some(message)) => self.routers.message(id, message),
-                    Ok(None) => break "the router closed the stream".to_owned(),
-                    Err(status) => break status.to_string(),
+                    Ok(None) => break None, // a router that stops says so like this
+                    Err(status) => break Some(status.to_string()),
                 }
             }
         };
         self.routers.detach(id);
-        tracing::warn!(router, why, "router stream over");
+        match failure {
+            None => tracing::info!(router, "router detached"),
+            Some(why) => tracing::warn!(router, why, "router lost"),
+        }
     }
 
     async fn registration(&mut self) -> Result<Register, Refusal> {
