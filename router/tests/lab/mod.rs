@@ -52,6 +52,8 @@ pub struct Lab {
     /// Bytes that went to addresses where no client is.
     pub astray: BTreeMap<SocketAddr, usize>,
     frame_number: u64,
+    /// Wraps every call into the shard while it works on packets.
+    pub count_shard: Option<fn(&mut dyn FnMut())>,
 }
 
 pub fn router() -> SocketAddr {
@@ -83,6 +85,7 @@ impl Lab {
             captured: Vec::new(),
             astray: BTreeMap::new(),
             frame_number: 0,
+            count_shard: None,
         }
     }
 
@@ -210,7 +213,8 @@ impl Lab {
                 moved |= self.drain_client(index);
             }
             if self.shard.poll_timeout().is_some_and(|at| at <= self.now) {
-                self.shard.handle_timeout(self.now);
+                let (shard, now) = (&mut self.shard, self.now);
+                watched(self.count_shard, || shard.handle_timeout(now));
             }
             moved |= self.drain_shard();
             if !moved {
@@ -253,13 +257,16 @@ impl Lab {
     /// Hands the router a datagram.
     pub fn inject(&mut self, from: SocketAddr, datagram: &[u8]) {
         let meta = DatagramMeta { local: router(), remote: from, ecn: 0, received_at: self.now };
-        self.shard.handle_datagram(self.now, meta, datagram);
+        let (shard, now) = (&mut self.shard, self.now);
+        watched(self.count_shard, || shard.handle_datagram(now, meta, datagram));
     }
 
     fn drain_shard(&mut self) -> bool {
         let mut moved = false;
         loop {
-            let drained = self.shard.poll_transmit(self.now, &mut self.batch);
+            let (shard, batch, now) = (&mut self.shard, &mut self.batch, self.now);
+            let mut drained = Drained::Done;
+            watched(self.count_shard, || drained = shard.poll_transmit(now, batch));
             for transmit in self.batch.sends() {
                 let to = transmit.path.remote;
                 let client = self.clients.iter_mut().find(|client| client.address == to && !client.is_dead);
@@ -338,6 +345,13 @@ impl Lab {
             }
             assert_eq!(client.session.stats().frames_broken, 0);
         }
+    }
+}
+
+fn watched(watch: Option<fn(&mut dyn FnMut())>, mut work: impl FnMut()) {
+    match watch {
+        Some(watch) => watch(&mut work),
+        None => work(),
     }
 }
 

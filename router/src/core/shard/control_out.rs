@@ -251,16 +251,11 @@ impl Shard {
     /// Takes down what a session is to be told of its own streams.
     pub(super) fn gather_report_blocks(&mut self, now: Time, key: SessionKey) {
         let Some(session) = self.sessions.get_mut(key) else { return };
-        let blocks: Vec<ReportBlock> = session
-            .streams
-            .iter()
-            .flatten()
-            .filter_map(|at| {
-                let encoding = self.tracks.get_mut(at.track)?.encodings.get_mut(usize::from(at.encoding))?;
-                encoding.stats.report(encoding.ssrc, now)
-            })
-            .take(MAX_REPORT_BLOCKS)
-            .collect();
-        session.duties.report_blocks = blocks;
+        let blocks = session.streams.iter().flatten().filter_map(|at| {
+            let encoding = self.tracks.get_mut(at.track)?.encodings.get_mut(usize::from(at.encoding))?;
+            encoding.stats.report(encoding.ssrc, now)
+        });
+        session.duties.report_blocks.clear();
+        session.duties.report_blocks.extend(blocks.take(MAX_REPORT_BLOCKS));
     }
 }

@@ -68,22 +68,26 @@ impl Shard {
         true
     }
 
-    /// Asks again for key frames that a session's slots wait for, and for those that its own receivers wait for.
+    /// Asks again for key frames that a session's slots wait for, and for those that receivers of its own tracks wait for.
     fn ask_for_key_frames(&mut self, now: Time, key: SessionKey) {
-        let Some(session) = self.sessions.get(key) else { return };
-        let waiting: Vec<EncodingRef> = session
-            .listed_slots()
-            .filter(|(_, slot)| slot.status == SlotStatus::WaitingForKeyFrame)
-            .filter_map(|(_, slot)| slot.selection)
-            .map(|selection| EncodingRef { track: selection.track, encoding: selection.target })
-            .collect();
-        let owed: Vec<EncodingRef> = session.streams.iter().flatten().copied().collect();
-        for encoding in waiting {
-            self.request_key_frame(now, encoding);
+        let Some((slots, streams)) = self.sessions.get(key).map(|s| (s.slots.len(), s.streams.len())) else {
+            return;
+        };
+        for number in 0..slots {
+            let slot = self.sessions.get(key).and_then(|session| session.slot(number as u16));
+            if let Some(slot) = slot.filter(|slot| slot.status == SlotStatus::WaitingForKeyFrame)
+                && let Some(selection) = slot.selection
+            {
+                let waits_for = EncodingRef { track: selection.track, encoding: selection.target };
+                self.request_key_frame(now, waits_for);
+            }
         }
-        for encoding in owed {
-            if self.encoding_mut(encoding).is_some_and(|encoding| encoding.key_frames.is_wanted()) {
-                self.request_key_frame(now, encoding);
+        for stream in 0..streams {
+            let carries = self.sessions.get(key).and_then(|session| *session.streams.get(stream)?);
+            if let Some(owed) = carries
+                && self.encoding_mut(owed).is_some_and(|encoding| encoding.key_frames.is_wanted())
+            {
+                self.request_key_frame(now, owed);
             }
         }
     }
