@@ -246,3 +246,24 @@ fn a_quiet_session_is_kept_alive_by_both_ends() {
     assert_eq!(ended(&lab), []);
     assert!(!lab.client(1).events.contains(&ClientEvent::PathSuspect));
 }
+
+#[test]
+fn a_large_frame_leaves_in_quanta_and_arrives_whole() {
+    let mut lab = Lab::meeting(2);
+    let (now, before) = (lab.now, lab.shard.counters().rtp_out);
+    let large = lab::picture(person(1), 1, 0, 40_000, true);
+    let packets = lab::send(&mut lab.client(1).session, now, CAMERA, 1, &large, true).unwrap() as u64;
+    assert!(packets > 35);
+    lab.settle();
+    assert_eq!(lab.shard.counters().rtp_out - before, 10, "one quantum at once");
+    assert_eq!(lab.shard.poll_timeout(), Some(now + std::time::Duration::from_millis(1)));
+    let frames = lab.frames_of(2, 1, CAMERA);
+    for millis in 1..=4 {
+        lab.now = now + std::time::Duration::from_millis(millis);
+        lab.settle();
+    }
+    assert!(lab.shard.counters().rtp_out - before >= packets);
+    assert_eq!(lab.frames_of(2, 1, CAMERA), frames + 1);
+    assert_eq!(lab.shard.gauges().pool_slots_in_use, 0);
+    lab.assert_all_frames_are_intact();
+}

@@ -108,7 +108,8 @@ impl Connection {
             };
             self.status.update(|status| status.is_registered = false);
             let Err(error) = served else { return };
-            if self.switchboard.is_stopping() {
+            let stopping = self.switchboard.stopping().clone();
+            if stopping.is_cancelled() {
                 return;
             }
             self.status.update(|status| status.failures += 1);
@@ -118,7 +119,7 @@ impl Connection {
             let pause = backoff.pause(&mut self.rng);
             tracing::warn!(url = self.signaling.url, %error, ?pause, "no control connection; media goes on");
             tokio::select! {
-                () = stopped.cancelled() => return,
+                () = stopping.cancelled() => return,
                 () = sleep(pause) => {}
             }
         }
@@ -126,7 +127,10 @@ impl Connection {
 
     /// One stream, from dialing to its end. `Ok` once the router has stopped.
     async fn serve(&self, backoff: &mut Backoff) -> Result<(), StreamError> {
-        let attached = self.attach().await?;
+        let attached = tokio::select! {
+            () = self.switchboard.stopping().cancelled() => return Ok(()),
+            attached = self.attach() => attached?,
+        };
         backoff.reset();
         self.status.update(|status| {
             status.is_registered = true;
@@ -188,7 +192,7 @@ impl Connection {
                     Some(notice) => if let Some(message) = messages::of_notice(notice) {
                         send(&outgoing, message).await?;
                     },
-                    None if self.switchboard.is_stopping() => break,
+                    None if self.switchboard.stopping().is_cancelled() => break,
                     None => return Err(StreamError::Overrun),
                 },
                 _ = heartbeat.tick() => {

@@ -20,9 +20,14 @@ pub const MAX_DATAGRAM_BYTES: usize = 1_200;
 pub const MAX_COMPOUND_BYTES: usize = 1_100;
 /// Opened packets that a shard retains at once: a full receive batch of coalesced super-packets and then some, 10 MiB.
 pub const POOL_SLOTS: usize = 8_192;
-/// Packets of one encoding that wait for the flush: one key frame of 1080p is about 60 packets.
-pub const MAX_PENDING_PACKETS: usize = 64;
-/// Bytes of a transmit batch: at least one subscriber's share of a full pending list, and a worthwhile sendmmsg.
+/// Packets of one encoding that wait to be forwarded: a few key frames of 1080p, of about 60 packets each.
+pub const MAX_PENDING_PACKETS: usize = 256;
+/// Packets of one encoding that leave at once for each receiver: one frame of most streams, so that it is one segmented send,
+/// and no more than a receiver's last hop buffers without harm.
+pub const PACING_QUANTUM_PACKETS: usize = 10;
+/// What is beyond a quantum leaves this much later: 10 packets a millisecond are 96 Mbit/s.
+pub const PACING_INTERVAL: Duration = Duration::from_millis(1);
+/// Bytes of a transmit batch: at least one subscriber's share of a flush, and a worthwhile sendmmsg.
 pub const BATCH_BYTES: usize = 1 << 20;
 /// Segments of one segmented send: the kernel's UDP_MAX_SEGMENTS.
 pub const MAX_SEGMENTS: usize = 64;

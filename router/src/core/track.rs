@@ -9,7 +9,7 @@ use sluice_wire::track::{TrackId, TrackKind};
 
 use super::ids::{RoomKey, SessionKey, SlotRef};
 use super::key_frame::KeyFrameLimiter;
-use super::limits::MAX_PENDING_PACKETS;
+use super::limits::{MAX_PENDING_PACKETS, PACING_QUANTUM_PACKETS};
 use super::pool::PoolSlot;
 
 /// An opened packet that waits for the flush.
@@ -37,7 +37,9 @@ pub(crate) struct Encoding {
     pub(crate) ssrc: u32,
     pub(crate) subscribers: Vec<SlotRef>,
     pub(crate) pending: Vec<Packet>,
-    /// Subscribers before this one have got all pending packets.
+    /// How many of the pending packets the flush that is under way forwards; 0 when none is.
+    pub(crate) flushing: usize,
+    /// Subscribers before this one have got those packets.
     pub(crate) flushed_subscribers: usize,
     pub(crate) stats: Reception,
     pub(crate) key_frames: KeyFrameLimiter,
@@ -49,11 +51,18 @@ impl Encoding {
             published,
             ssrc,
             subscribers: Vec::new(),
-            pending: Vec::with_capacity(MAX_PENDING_PACKETS),
+            pending: Vec::new(),
+            flushing: 0,
             flushed_subscribers: 0,
             stats: Reception::default(),
             key_frames: KeyFrameLimiter::default(),
         }
+    }
+
+    /// How many of the pending packets may leave at once: a quantum, or all before the list overflows.
+    pub(crate) fn quantum(&self) -> usize {
+        let is_urgent = self.pending.len() >= MAX_PENDING_PACKETS / 2;
+        if is_urgent { self.pending.len() } else { self.pending.len().min(PACING_QUANTUM_PACKETS) }
     }
 
     pub(crate) fn unsubscribe(&mut self, subscriber: SlotRef) {

@@ -147,7 +147,7 @@ fn encode_time(encoder: &mut DescriptorEncoder<'_>, shards: &[ShardSnapshot]) ->
     let help = "Rounds of the shard's loop: what comes in during a round waits for its end";
     let mut metric = encoder.encode_descriptor("round", help, Some(&Unit::Seconds), MetricType::Histogram)?;
     for (shard, snapshot) in shards.iter().enumerate() {
-        let bounds = ROUND_BOUNDS.iter().map(std::time::Duration::as_secs_f64).chain([f64::MAX]);
+        let bounds = ROUND_BOUNDS.iter().map(std::time::Duration::as_secs_f64).chain([f64::INFINITY]);
         let buckets: Vec<_> = bounds.zip(snapshot.rounds.by_duration).collect();
         let count = snapshot.rounds.by_duration.iter().sum();
         let labels = [("shard", shard)];

@@ -8,6 +8,7 @@ use sluice_wire::control::CloseCode;
 use sluice_wire::ticket::{Suite, Ticket};
 use sluice_wire::track::ParticipantId;
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use super::directory::Directory;
 use crate::core::{Command, EndReason, Event, OpenRefused, OpenRequest, SessionName};
@@ -127,6 +128,8 @@ struct State {
 #[derive(Debug)]
 pub(crate) struct Switchboard {
     state: Mutex<State>,
+    /// Cancelled with `State::is_stopping`, for those who wait.
+    stopping: CancellationToken,
     mailboxes: Vec<Mailbox>,
 }
 
@@ -140,7 +143,7 @@ impl Switchboard {
             generation: 0,
             is_stopping: false,
         };
-        Self { state: Mutex::new(state), mailboxes }
+        Self { state: Mutex::new(state), stopping: CancellationToken::new(), mailboxes }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -229,6 +232,7 @@ impl Switchboard {
         if std::mem::replace(&mut state.is_stopping, true) {
             return;
         }
+        self.stopping.cancel();
         state.tell_listener(Notice::Draining);
         for (shard, mailbox) in self.mailboxes.iter().enumerate() {
             if let Err(error) = mailbox.send(Command::Shutdown) {
@@ -243,9 +247,9 @@ impl Switchboard {
         (state.directory.sessions().count(), state.directory.rooms())
     }
 
-    /// Whether [`Self::stop`] was called.
-    pub(crate) fn is_stopping(&self) -> bool {
-        self.state().is_stopping
+    /// Cancelled when no more sessions are opened.
+    pub(crate) const fn stopping(&self) -> &CancellationToken {
+        &self.stopping
     }
 
     /// Makes the caller the one listener from now on; returns the sessions that there are, and what happens next. The queue
@@ -279,6 +283,7 @@ impl Switchboard {
     pub(super) fn fail(&self) {
         let mut state = self.state();
         state.is_stopping = true;
+        self.stopping.cancel();
         state.pending.clear();
     }
 
@@ -340,4 +345,154 @@ impl State {
 /// The name by which a ticket's session goes.
 fn name_of(ticket: &Ticket) -> Option<SessionName> {
     u64::from_str_radix(&ticket.session, 16).ok().map(SessionName)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::{Shard, ShardConfig};
+    use sluice_wire::time::Time;
+
+    /// A switchboard with one shard that works when it is told to.
+    struct Bench {
+        switchboard: Switchboard,
+        mailbox: mpsc::Receiver<Command>,
+        shard: Shard,
+        _poll: mio::Poll,
+    }
+
+    impl Bench {
+        fn new(mailbox_size: usize) -> Self {
+            let poll = mio::Poll::new().unwrap();
+            let waker = Waker::new(poll.registry(), mio::Token(0)).unwrap();
+            let (commands, mailbox) = mpsc::channel(mailbox_size);
+            let config = ShardConfig { number: 0, addresses: vec!["127.0.0.1:9".parse().unwrap()] };
+            Self {
+                switchboard: Switchboard::new(vec![Mailbox { commands, waker }]),
+                mailbox,
+                shard: Shard::new(config, [7; 32]),
+                _poll: poll,
+            }
+        }
+
+        fn work(&mut self) {
+            while let Ok(command) = self.mailbox.try_recv() {
+                self.shard.handle_command(Time::ZERO, command);
+                while let Some(event) = self.shard.poll_event() {
+                    self.switchboard.handle_event(0, event);
+                }
+            }
+        }
+
+        fn ask(&self, request: u64, number: u32) -> Result<(), OpenError> {
+            self.switchboard.open_for_listener(request, "a", participant(number), Suite::AeadAes128Gcm)
+        }
+    }
+
+    fn participant(number: u32) -> ParticipantId {
+        ParticipantId::new(number).unwrap()
+    }
+
+    #[test]
+    fn the_listener_gets_answers_and_ends_in_order() {
+        let mut bench = Bench::new(8);
+        let (sessions, mut notices) = bench.switchboard.attach_listener();
+        assert!(sessions.is_empty());
+        bench.ask(10, 1).unwrap();
+        bench.ask(11, 1).unwrap();
+        bench.work();
+        let first = match notices.try_recv() {
+            Ok(Notice::Answer { request: 10, result: Ok(ticket) }) => ticket.session.clone(),
+            other => panic!("{other:?}"),
+        };
+        match notices.try_recv() {
+            Ok(Notice::Ended { session, reason: EndReason::Replaced }) => {
+                assert_eq!(session.session.to_string(), first);
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(matches!(notices.try_recv(), Ok(Notice::Answer { request: 11, result: Ok(_) })));
+        assert_eq!(bench.switchboard.census(), (1, 1));
+    }
+
+    #[test]
+    fn an_answer_that_comes_too_late_for_its_listener_is_taken_back() {
+        let mut bench = Bench::new(8);
+        let (_, old) = bench.switchboard.attach_listener();
+        bench.ask(10, 1).unwrap();
+        drop(old);
+        let (sessions, mut new) = bench.switchboard.attach_listener();
+        assert!(sessions.is_empty());
+        bench.work();
+        assert!(matches!(new.try_recv(), Ok(Notice::Ended { reason: EndReason::ClosedByCommand, .. })));
+        assert!(new.try_recv().is_err());
+        assert_eq!(bench.switchboard.census(), (0, 0));
+    }
+
+    #[test]
+    fn a_caller_that_gave_up_leaves_no_session_behind() {
+        let mut bench = Bench::new(8);
+        let (caller, answer) = oneshot::channel();
+        let origin = Origin::Caller(caller);
+        bench.switchboard.request("a", participant(1), Suite::AeadAes128Gcm, origin).unwrap();
+        drop(answer);
+        bench.work();
+        assert_eq!(bench.switchboard.census(), (0, 0));
+    }
+
+    #[test]
+    fn a_full_mailbox_is_said_and_holds_no_room() {
+        let mut bench = Bench::new(1);
+        bench.switchboard.attach_listener();
+        bench.ask(1, 1).unwrap();
+        assert_eq!(bench.ask(2, 2), Err(OpenError::Busy));
+        assert_eq!(bench.switchboard.close_room("a", CloseCode::Removed), Err(CommandError::Busy));
+        assert_eq!(bench.switchboard.state().pending.len(), 1);
+        bench.work();
+        // The listener is gone: the answer is taken back, and with it the room.
+        bench.work();
+        assert_eq!(bench.switchboard.census(), (0, 0));
+    }
+
+    #[test]
+    fn a_listener_that_lost_a_notice_must_start_anew() {
+        let bench = Bench::new(8);
+        let (_, mut notices) = bench.switchboard.attach_listener();
+        let mut state = bench.switchboard.state();
+        while state.tell_listener(Notice::Draining) {}
+        assert!(state.listener.is_none());
+        drop(state);
+        let mut told = 0;
+        while notices.try_recv().is_ok() {
+            told += 1;
+        }
+        assert_eq!(told, LISTENER_NOTICES);
+        assert!(notices.is_closed());
+    }
+
+    #[test]
+    fn after_the_stop_nothing_is_opened() {
+        let mut bench = Bench::new(8);
+        let (_, mut notices) = bench.switchboard.attach_listener();
+        bench.ask(1, 1).unwrap();
+        bench.work();
+        bench.switchboard.stop();
+        bench.switchboard.stop();
+        bench.work();
+        assert!(matches!(notices.try_recv(), Ok(Notice::Answer { .. })));
+        assert!(matches!(notices.try_recv(), Ok(Notice::Draining)));
+        assert!(matches!(notices.try_recv(), Ok(Notice::Ended { reason: EndReason::Shutdown, .. })));
+        assert!(notices.try_recv().is_err());
+        assert_eq!(bench.ask(2, 2), Err(OpenError::Refused(OpenRefused::ShuttingDown)));
+    }
+
+    #[test]
+    fn a_failed_shard_leaves_nobody_waiting() {
+        let bench = Bench::new(8);
+        let (caller, mut answer) = oneshot::channel();
+        let origin = Origin::Caller(caller);
+        bench.switchboard.request("a", participant(1), Suite::AeadAes128Gcm, origin).unwrap();
+        bench.switchboard.fail();
+        assert!(matches!(answer.try_recv(), Err(oneshot::error::TryRecvError::Closed)));
+    }
 }

@@ -132,7 +132,7 @@ fn garbage(ticket: &Ticket) -> Vec<(Vec<u8>, DropReason)> {
 
 #[tokio::test]
 async fn a_flood_of_garbage_moves_nothing_but_counters() {
-    const ROUNDS: u64 = 200;
+    const ROUNDS: u64 = 100;
     let router = start(config(1)).await.unwrap();
     let ticket = open(&router, "a", 1).await;
     let before = {

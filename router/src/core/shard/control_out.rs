@@ -3,7 +3,7 @@
 use sluice_wire::control::{
     OutMessage, PageHeader, SHOWN_PER_PAGE, ShownSlot, SlotStatus, Want, write_message,
 };
-use sluice_wire::rtcp::{CompoundWriter, ReportBlock, SenderInfo};
+use sluice_wire::rtcp::{CompoundWriter, SenderInfo};
 use sluice_wire::rtp::BufferTooSmall;
 use sluice_wire::ssrc::{StreamIndex, StreamRole};
 use sluice_wire::time::Time;

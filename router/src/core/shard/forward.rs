@@ -12,7 +12,7 @@ use super::{Drained, Shard};
 use crate::core::batch::TransmitBatch;
 use crate::core::counters::{Counters, DropReason};
 use crate::core::ids::{EncodingRef, SessionKey, SlotRef};
-use crate::core::limits::{MAX_DATAGRAM_BYTES, MAX_PENDING_PACKETS};
+use crate::core::limits::{MAX_DATAGRAM_BYTES, PACING_INTERVAL};
 use crate::core::path::{Blocked, Target};
 use crate::core::pool::PacketPool;
 use crate::core::session::{Admission, Session};
@@ -31,16 +31,36 @@ struct Source {
 }
 
 impl Shard {
-    /// Forwards all that is pending, as far as it fits.
+    /// Forwards what is pending and may leave by now, as far as it fits.
     pub(super) fn flush_media(&mut self, now: Time, batch: &mut TransmitBatch) -> Drained {
-        while let Some(encoding) = self.dirty.front().copied() {
+        while let Some(due) = self.paced.front().copied().filter(|(at, _)| *at <= now) {
+            self.paced.pop_front();
+            self.dirty.push_back(due);
+        }
+        while let Some((since, encoding)) = self.dirty.front().copied() {
             if self.forward(now, encoding, batch) == Drained::BatchFull {
                 return Drained::BatchFull;
             }
             self.dirty.pop_front();
+            self.pace_rest(now, since, encoding);
         }
         self.is_full = false;
         Drained::Done
+    }
+
+    /// What an encoding has beyond a quantum waits for its time, which is reckoned from when the last quantum was due: a flush
+    /// that is late makes up for it.
+    fn pace_rest(&mut self, now: Time, since: Time, encoding: EncodingRef) {
+        if self.encoding_mut(encoding).is_none_or(|encoding| encoding.pending.is_empty()) {
+            return;
+        }
+        let at = since + PACING_INTERVAL;
+        if at <= now {
+            self.dirty.push_back((at, encoding));
+        } else {
+            let place = self.paced.partition_point(|(other, _)| *other <= at);
+            self.paced.insert(place, (at, encoding));
+        }
     }
 
     /// The fan-out loop.
@@ -55,35 +75,31 @@ impl Shard {
         let Some(encoding) = track.encodings.get_mut(usize::from(from.encoding)) else {
             return Drained::Done;
         };
+        if encoding.flushing == 0 {
+            encoding.flushing = encoding.quantum();
+        }
+        let packets = &encoding.pending[..encoding.flushing];
         let mut switched: Vec<(SlotRef, Option<u8>)> = Vec::new();
         let mut drained = Drained::Done;
         while let Some(subscriber) = encoding.subscribers.get(encoding.flushed_subscribers).copied() {
-            if batch.remaining() < MAX_PENDING_PACKETS * MAX_DATAGRAM_BYTES {
+            if batch.remaining() < packets.len() * MAX_DATAGRAM_BYTES {
                 drained = Drained::BatchFull;
                 break;
             }
             encoding.flushed_subscribers += 1;
             let Some(session) = self.sessions.get_mut(subscriber.session) else { continue };
-            for packet in &encoding.pending {
-                match forward_one(
-                    now,
-                    source,
-                    packet,
-                    subscriber.slot,
-                    session,
-                    &self.pool,
-                    batch,
-                    &mut self.counters,
-                ) {
+            for packet in packets {
+                let (pool, counters) = (&self.pool, &mut self.counters);
+                match forward_one(now, source, packet, subscriber.slot, session, pool, batch, counters) {
                     Ok(Sent::Continued) => {}
                     Ok(Sent::Switched { leaves }) => switched.push((subscriber, leaves)),
-                    Err(reason) => self.counters.drop(reason),
+                    Err(reason) => counters.drop(reason),
                 }
             }
         }
         if drained == Drained::Done {
             encoding.flushed_subscribers = 0;
-            for packet in encoding.pending.drain(..) {
+            for packet in encoding.pending.drain(..std::mem::take(&mut encoding.flushing)) {
                 self.pool.give_back(packet.slot);
             }
         }
@@ -199,11 +215,9 @@ pub(super) const fn blocked(blocked: Blocked) -> DropReason {
 impl Shard {
     /// Forgets what an encoding holds for the flush.
     pub(super) fn discard_pending(&mut self, of: EncodingRef) {
-        let Some(encoding) =
-            self.tracks.get_mut(of.track).and_then(|track| track.encodings.get_mut(usize::from(of.encoding)))
-        else {
-            return;
-        };
+        let Some(track) = self.tracks.get_mut(of.track) else { return };
+        let Some(encoding) = track.encodings.get_mut(usize::from(of.encoding)) else { return };
+        encoding.flushing = 0;
         encoding.flushed_subscribers = 0;
         for packet in encoding.pending.drain(..) {
             self.pool.give_back(packet.slot);

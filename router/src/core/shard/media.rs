@@ -105,10 +105,10 @@ impl Shard {
             return;
         };
         if encoding.pending.is_empty() {
-            self.dirty.push_back(target);
+            self.dirty.push_back((packet.arrival, target));
         }
         encoding.pending.push(packet);
-        self.is_full |= encoding.pending.len() >= MAX_PENDING_PACKETS;
+        self.is_full |= encoding.pending.len() >= MAX_PENDING_PACKETS / 2;
     }
 }
 

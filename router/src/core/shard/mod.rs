@@ -43,8 +43,11 @@ pub struct Shard {
     room_names: BTreeMap<Box<str>, RoomKey>,
     tracks: SlotMap<TrackKey, Track>,
     pool: PacketPool,
-    /// Encodings with pending packets, in order of arrival.
-    dirty: VecDeque<EncodingRef>,
+    /// Encodings with packets to forward now, each with the time since when. An encoding with pending packets is either here
+    /// or in `paced`.
+    dirty: VecDeque<(Time, EncodingRef)>,
+    /// Encodings whose next packets wait for their time, in the order of these times.
+    paced: VecDeque<(Time, EncodingRef)>,
     /// An encoding's pending list is full.
     is_full: bool,
     /// Sessions with something to say, in order.
@@ -73,6 +76,7 @@ impl Shard {
             tracks: SlotMap::with_key(),
             pool: PacketPool::new(),
             dirty: VecDeque::new(),
+            paced: VecDeque::new(),
             is_full: false,
             talkative: VecDeque::new(),
             phases: std::array::from_fn(|_| Vec::new()),
@@ -109,10 +113,11 @@ impl Shard {
         self.events.pop_front()
     }
 
-    /// When [`Self::handle_timeout`] must be called; `None` while there are no sessions.
+    /// When [`Self::handle_timeout`] must be called and the shard be drained; `None` while there are no sessions.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
-        (!self.sessions.is_empty()).then_some(self.next_tick)
+        let paced = self.paced.front().map_or(Time::MAX, |(at, _)| *at);
+        (!self.sessions.is_empty()).then_some(self.next_tick.min(paced))
     }
 
     /// The receive batch should be interrupted by a flush: buffers are nearly full.
