@@ -39,10 +39,10 @@ async fn main() -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     log_to_stderr(&config.log)?;
+    let stop = stop_signal()?;
     let router = start(config).await.context("the router cannot start")?;
     tokio::select! {
-        stop = stop_signal() => {
-            stop?;
+        () = stop => {
             tracing::info!("stopping");
             let last = router.shutdown().await;
             tracing::info!(datagrams_in = last.sum(|shard| shard.counters.datagrams_in), "stopped");
@@ -85,19 +85,24 @@ fn log_to_stderr(config: &LogConfig) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Ends with SIGINT or SIGTERM.
+/// The signals that stop the daemon: SIGINT and SIGTERM. Listening begins here, not when it is first waited.
 #[cfg(unix)]
-async fn stop_signal() -> std::io::Result<()> {
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted,
-        _ = terminate.recv() => Ok(()),
-    }
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
 }
 
-/// Ends with Ctrl-C.
-#[cfg(not(unix))]
-async fn stop_signal() -> std::io::Result<()> {
-    tokio::signal::ctrl_c().await
+/// The signal that stops the daemon: Ctrl-C. Listening begins here, not when it is first waited.
+#[cfg(windows)]
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    let mut interrupt = tokio::signal::windows::ctrl_c()?;
+    Ok(async move {
+        interrupt.recv().await;
+    })
 }

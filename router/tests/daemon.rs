@@ -27,8 +27,9 @@ struct Guard(Child);
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        if let Err(error) = self.0.kill() {
-            eprintln!("the daemon could not be killed: {error}");
+        // An error means that it has ended already.
+        if self.0.kill().is_ok() {
+            drop(self.0.wait());
         }
     }
 }
