@@ -1,6 +1,7 @@
 //! What a run has done so far. Written by all participants, read by whoever shows it.
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::time::Duration;
 
 /// Where a run is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,8 +54,7 @@ impl Phase {
 #[derive(Debug, Default)]
 pub struct Progress {
     phase: AtomicU8,
-    /// Since the phase began on the clock of the run, in milliseconds.
-    pub(crate) measured_ms: AtomicU64,
+    measured_ms: AtomicU64,
     pub(crate) joined: AtomicU64,
     pub(crate) connected: AtomicU64,
     pub(crate) tracks_published: AtomicU64,
@@ -134,6 +134,10 @@ impl Progress {
             frames_corrupt: read(&self.frames_corrupt),
             auth_failures: read(&self.auth_failures),
         }
+    }
+
+    pub(crate) fn measured(&self, time: Duration) {
+        self.measured_ms.store(u64::try_from(time.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     pub(crate) fn enter(&self, phase: Phase) {

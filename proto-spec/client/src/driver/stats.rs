@@ -23,6 +23,7 @@ pub struct ParticipantStats {
 pub(super) const fn sum(a: &SessionStats, b: &SessionStats) -> SessionStats {
     SessionStats {
         datagrams_received: a.datagrams_received + b.datagrams_received,
+        bytes_received: a.bytes_received + b.bytes_received,
         rtp_sent: a.rtp_sent + b.rtp_sent,
         bytes_sent: a.bytes_sent + b.bytes_sent,
         rtp_received: a.rtp_received + b.rtp_received,

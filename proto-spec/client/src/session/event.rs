@@ -62,6 +62,8 @@ pub enum Event {
 pub struct SessionStats {
     /// Datagrams handed in.
     pub datagrams_received: u64,
+    /// Their UDP payload bytes.
+    pub bytes_received: u64,
     /// RTP packets sent.
     pub rtp_sent: u64,
     /// UDP payload bytes of all datagrams sent.

@@ -207,6 +207,7 @@ impl ClientSession {
             return;
         }
         self.stats.datagrams_received += 1;
+        self.stats.bytes_received += datagram.len() as u64;
         let handled = match classify(datagram) {
             _ if datagram.len() > MAX_DATAGRAM_BYTES => Err(OpenError::Malformed),
             Class::Rtp { .. } => self.handle_rtp(now, datagram),

@@ -1,0 +1,211 @@
+//! The command line.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Parser, Subcommand};
+use sluice_client::clock::Clock;
+use sluice_loadgen::media::{DEFAULT_CAMERA, MediaSet};
+use sluice_loadgen::progress::Progress;
+use sluice_loadgen::report::{Report, table};
+use sluice_loadgen::swarm::{self, DEFAULT_SERVER, SwarmConfig};
+use sluice_wire::signaling::Token;
+use tokio_util::sync::CancellationToken;
+
+use crate::view::{self, View};
+
+/// Open files of one participant: a UDP socket, a WebSocket, and a socket for a moment while it looks for a route.
+const FILES_PER_PARTICIPANT: u64 = 3;
+/// Open files of everything else.
+const OTHER_FILES: u64 = 64;
+
+/// Drives many native participants against a deployment and judges what they received.
+#[derive(Debug, Parser)]
+#[command(name = "sluice-loadgen", version)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run participants with real media and hold what they receive against what was sent.
+    ///
+    /// The exit code is 0 if every promise was kept, 1 if one was broken, 2 if there was no run.
+    Run(RunArgs),
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    /// The signaling daemon.
+    #[arg(long, value_name = "URL", default_value = DEFAULT_SERVER)]
+    server: String,
+    /// What the deployment asks for to create meetings.
+    #[arg(long, value_name = "TOKEN", env = "SLUICE_API_TOKEN", hide_env_values = true)]
+    api_token: Option<String>,
+    /// How many meetings.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    rooms: u32,
+    /// How many participants in total, spread evenly over the rooms.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    participants: u32,
+    /// How many of them publish, in total, spread evenly over the rooms [default: 5, but at least one a room].
+    #[arg(long, value_name = "N")]
+    publishers: Option<u32>,
+    /// How long it is measured once everybody receives.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
+    seconds: f64,
+    /// What cameras play: a clip's name, several joined by commas for simulcast, or `none` for sound alone.
+    #[arg(long, value_name = "CLIP", default_value = DEFAULT_CAMERA)]
+    media: String,
+    /// Take the clips from this directory, which has a manifest.toml, instead of those in the program.
+    #[arg(long, value_name = "DIR")]
+    media_dir: Option<PathBuf>,
+    /// Nobody shares a screen. Otherwise the first publisher of every room does.
+    #[arg(long)]
+    no_screen: bool,
+    /// How many participants begin to join per second.
+    #[arg(long, value_name = "PER_SECOND", default_value_t = 50)]
+    ramp: u32,
+    /// From which all that is random in the clients derives.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    seed: u64,
+    /// How many percent of the RTP packets may get lost.
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.0)]
+    allow_loss: f64,
+    /// Write the report to this file as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+impl Cli {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        let Command::Run(args) = self.command;
+        let json = args.json.clone();
+        let config = args.config()?;
+        if let Some(path) = &json {
+            check_writable(path)?;
+        }
+        raise_file_limit(config.participants);
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let report = runtime.block_on(run(config))?;
+        view::say(&table(&report));
+        if let Some(path) = &json {
+            write(path, &report)?;
+        }
+        Ok(if report.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+impl RunArgs {
+    fn config(self) -> anyhow::Result<SwarmConfig> {
+        let media = match &self.media_dir {
+            Some(directory) => MediaSet::load(directory, &self.media)?,
+            None => MediaSet::embedded(&self.media)?,
+        };
+        let duration = Duration::try_from_secs_f64(self.seconds).context("--seconds is no length of time")?;
+        let config = SwarmConfig {
+            server: self.server,
+            api_token: self.api_token.map(Token::new),
+            rooms: self.rooms,
+            participants: self.participants,
+            publishers: self.publishers.unwrap_or_else(|| 5.min(self.participants).max(self.rooms)),
+            duration,
+            media,
+            screen_share: !self.no_screen,
+            joins_per_second: self.ramp,
+            seed: self.seed,
+            allow_loss_percent: self.allow_loss,
+            clock: Clock::process(),
+        };
+        config.check()?;
+        Ok(config)
+    }
+}
+
+async fn run(config: SwarmConfig) -> anyhow::Result<Report> {
+    let stop = CancellationToken::new();
+    let interrupted = stop.clone();
+    tokio::spawn(async move {
+        // Without a signal handler the system ends the process, which is what was asked for then.
+        if tokio::signal::ctrl_c().await.is_ok() {
+            interrupted.cancel();
+        }
+    });
+    let progress = Arc::new(Progress::new());
+    let view = View::show(Arc::clone(&progress), config.duration);
+    let report = swarm::run(config, progress, stop).await;
+    view.close().await;
+    Ok(report?)
+}
+
+/// The usual limit of 1,024 files is that of 300 participants. Where it cannot be raised, who finds no socket says so.
+fn raise_file_limit(participants: u32) {
+    let wanted = u64::from(participants) * FILES_PER_PARTICIPANT + OTHER_FILES;
+    if rlimit::increase_nofile_limit(wanted).is_ok_and(|limit| limit < wanted) {
+        view::complain("warning: the limit of open files is too low for so many participants; see ulimit -n");
+    }
+}
+
+/// Before anything runs, so that nobody waits for a report that cannot be written.
+fn check_writable(path: &Path) -> anyhow::Result<()> {
+    if path.is_dir() {
+        bail!("cannot write {}: it is a directory", path.display());
+    }
+    let options = fs::OpenOptions::new().create(true).append(true).open(path);
+    options.map(drop).with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn write(path: &Path, report: &Report) -> anyhow::Result<()> {
+    let text = serde_json::to_string_pretty(report)?;
+    fs::write(path, text + "\n").with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(line: &str) -> anyhow::Result<SwarmConfig> {
+        let words = ["sluice-loadgen", "run"].into_iter().chain(line.split_whitespace());
+        let Command::Run(args) = Cli::try_parse_from(words)?.command;
+        args.config()
+    }
+
+    #[test]
+    fn the_defaults_are_a_room_of_twenty_with_five_publishers() {
+        let config = config("").unwrap();
+        assert_eq!((config.rooms, config.participants, config.publishers), (1, 20, 5));
+        assert_eq!((config.server.as_str(), config.duration), (DEFAULT_SERVER, Duration::from_secs(10)));
+        assert!(config.screen_share && config.allow_loss_percent == 0.0);
+    }
+
+    #[test]
+    fn the_number_of_publishers_follows_when_it_is_not_given() {
+        let publishers = |line| config(line).unwrap().publishers;
+        assert_eq!(publishers("--participants 3"), 3);
+        assert_eq!(publishers("--participants 100 --rooms 10"), 10);
+        assert_eq!(publishers("--participants 100 --rooms 10 --publishers 60"), 60);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_before_anything_runs() {
+        for line in [
+            "--rooms 0",
+            "--participants 1",
+            "--publishers 21",
+            "--seconds -1",
+            "--seconds NaN",
+            "--media camera-8k",
+            "--media-dir /nowhere",
+            "--ramp 0",
+            "--allow-loss 101",
+            "--seed x",
+        ] {
+            assert!(config(line).is_err(), "{line}");
+        }
+    }
+}
