@@ -101,12 +101,15 @@ impl TransmitBatch {
     }
 
     /// The free end of the arena, to seal the next datagram into.
-    pub(crate) fn spare(&mut self) -> &mut [u8] {
+    pub fn spare(&mut self) -> &mut [u8] {
         &mut self.arena[self.used..]
     }
 
-    /// Appends the first `len` bytes of [`Self::spare`] as a datagram for `path`.
-    pub(crate) fn commit(&mut self, path: Path, len: usize) {
+    /// Appends the first `len` bytes of [`Self::spare`], at least one, as a datagram for `path`.
+    ///
+    /// # Panics
+    /// May panic if `len` is zero or more than there is to spare.
+    pub fn commit(&mut self, path: Path, len: usize) {
         debug_assert!(len > 0 && len <= self.remaining());
         let start = self.used;
         self.used += len;

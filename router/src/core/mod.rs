@@ -14,6 +14,8 @@
 //! the flush forwards pending packets to each subscriber in turn (`shard/forward.rs`).
 
 mod batch;
+#[cfg(feature = "benchmarking")]
+pub mod benchmarking;
 mod counters;
 mod ids;
 mod key_frame;

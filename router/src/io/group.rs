@@ -98,10 +98,25 @@ pub struct ShardSocket {
 }
 
 impl ShardSocket {
+    /// The address that it is bound to.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.bound
+    }
+
     /// The socket, to register for readiness.
     pub const fn source(&mut self) -> &mut mio::net::UdpSocket {
         &mut self.socket
     }
+}
+
+/// What the kernel tells beside each datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Details {
+    /// All that a shard asks for: local address, ECN, time of arrival, lost predecessors; and coalescing.
+    All,
+    /// Nothing; datagrams are coalesced.
+    CoalescedOnly,
 }
 
 /// The sockets of one shard.
@@ -111,6 +126,17 @@ pub struct ShardSockets {
 }
 
 impl ShardSockets {
+    /// A single socket that shares its port with nobody: the other end of a router, in load generators and measurements.
+    ///
+    /// # Errors
+    /// [`BindError::Socket`].
+    pub fn bind_alone(address: SocketAddr, details: Details) -> Result<Self, BindError> {
+        let (socket, _) = bind_socket(address, None, details)?;
+        let mut sockets = Self::default();
+        sockets.by_family[Family::of(address) as usize] = Some(socket);
+        Ok(sockets)
+    }
+
     /// The socket of a family.
     #[must_use]
     pub const fn get(&self, family: Family) -> Option<&ShardSocket> {
@@ -182,7 +208,7 @@ fn bind_once(listen: Listen, shards: usize) -> Result<SocketGroup, BindError> {
         }
         for shard in &mut sockets {
             let Some(address) = listen.address(family, port) else { continue };
-            let (socket, sizes) = bind_socket(address, shards)?;
+            let (socket, sizes) = bind_socket(address, Some(shards), Details::All)?;
             port = socket.bound.port();
             buffer_sizes = sizes;
             if lock.is_none() {
@@ -204,7 +230,12 @@ fn bind_once(listen: Listen, shards: usize) -> Result<SocketGroup, BindError> {
     Ok(SocketGroup { lock, shards: sockets, addresses, buffer_sizes })
 }
 
-fn bind_socket(address: SocketAddr, shards: usize) -> Result<(ShardSocket, BufferSizes), BindError> {
+/// Binds a socket that shares its port with those of `shards` shards, or with nobody.
+fn bind_socket(
+    address: SocketAddr,
+    shards: Option<usize>,
+    details: Details,
+) -> Result<(ShardSocket, BufferSizes), BindError> {
     let failed = |step| move |source| BindError::Socket { address, step, source };
     let domain = Domain::for_address(address);
     let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP)).map_err(failed("create"))?;
@@ -212,9 +243,15 @@ fn bind_socket(address: SocketAddr, shards: usize) -> Result<(ShardSocket, Buffe
     if address.is_ipv6() {
         socket.set_only_v6(true).map_err(failed("restrict to IPv6"))?;
     }
-    platform::share_port(&socket, shards).map_err(failed("share the port"))?;
+    if let Some(shards) = shards {
+        platform::share_port(&socket, shards).map_err(failed("share the port"))?;
+    }
     let buffer_sizes = platform::size_buffers(&socket).map_err(failed("size the buffers"))?;
-    platform::ask_for_details(&socket, Family::of(address)).map_err(failed("set options"))?;
+    match details {
+        Details::All => platform::ask_for_details(&socket, Family::of(address)),
+        Details::CoalescedOnly => platform::coalesce(&socket),
+    }
+    .map_err(failed("set options"))?;
     socket.bind(&address.into()).map_err(failed("bind"))?;
     let socket = UdpSocket::from(socket);
     let bound = socket.local_addr().map_err(failed("read the address"))?;

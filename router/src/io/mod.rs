@@ -15,20 +15,29 @@ mod linux;
 #[cfg(any(test, not(target_os = "linux")))]
 #[cfg_attr(
     target_os = "linux",
-    expect(dead_code, unreachable_pub, reason = "tested everywhere, used elsewhere")
+    expect(
+        clippy::needless_pass_by_ref_mut,
+        dead_code,
+        unreachable_pub,
+        reason = "tested everywhere, used elsewhere, with the interface of Linux"
+    )
 )]
 mod portable;
+#[cfg(any(test, target_os = "linux"))]
 mod steering;
 #[cfg(test)]
 mod tests;
 
 pub use self::counters::{IoCounters, SendDrop};
-pub use self::group::{BindError, Family, Listen, PortLock, ShardSocket, ShardSockets, SocketGroup};
+pub use self::group::{BindError, Details, Family, Listen, PortLock, ShardSocket, ShardSockets, SocketGroup};
 #[cfg(target_os = "linux")]
 use self::linux as platform;
 pub use self::platform::{BatchSender, ReceiveBatch, thread_cpu_time};
 #[cfg(not(target_os = "linux"))]
 use self::portable as platform;
+
+/// Whether this system can have more than one shard.
+pub const STEERS: bool = platform::STEERS;
 
 /// Whether the kernel may be given several datagrams for one destination at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

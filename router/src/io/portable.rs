@@ -41,6 +41,11 @@ pub(super) const fn ask_for_details(_socket: &Socket, _family: Family) -> io::Re
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "other systems can fail")]
+pub(super) const fn coalesce(_socket: &Socket) -> io::Result<()> {
+    Ok(())
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "other systems can fail")]
 pub(super) const fn attach_steering(_socket: &mio::net::UdpSocket) -> io::Result<()> {
     Ok(())
 }
@@ -133,7 +138,6 @@ impl BatchSender {
     }
 
     /// Sends all of `batch` that can be sent; counts the rest.
-    #[expect(clippy::needless_pass_by_ref_mut, reason = "other systems need it")]
     pub fn send(&mut self, sockets: &ShardSockets, batch: &TransmitBatch, counters: &mut IoCounters) {
         for send in batch.sends() {
             let Some(socket) = sockets.get(Family::of(send.path.remote)) else {

@@ -1,8 +1,10 @@
 use std::net::UdpSocket;
 use std::time::Duration;
 
+#[cfg(target_os = "linux")]
 use socket2::SockRef;
 
+use super::portable::{BatchSender as PlainSender, ReceiveBatch as PlainBatch};
 use super::*;
 use crate::clock::Clock;
 use crate::core::{Path, TransmitBatch};
@@ -39,9 +41,11 @@ fn client(family: Family) -> UdpSocket {
     socket
 }
 
+#[cfg(target_os = "linux")]
 type Received = Vec<(crate::core::DatagramMeta, Vec<u8>)>;
 
 /// Receives until `expected` datagrams came. Loopback delivers within the sender's call, but a busy machine may defer it.
+#[cfg(target_os = "linux")]
 fn receive(
     batch: &mut ReceiveBatch,
     sockets: &ShardSockets,
@@ -322,13 +326,13 @@ fn the_portable_sockets_do_the_same() {
     let (client, mut counters) = (client(family), IoCounters::default());
     client.send_to(b"ping", address).unwrap();
     std::thread::sleep(Duration::from_millis(20));
-    let mut batch = portable::ReceiveBatch::new();
+    let mut batch = PlainBatch::new();
     let socket = group.shards[0].get(family).unwrap();
     assert_eq!(batch.receive(socket, &Clock::new(), &mut counters), Queue::Drained);
     let (meta, bytes) = batch.datagrams().next().unwrap();
     assert_eq!((meta.remote, bytes), (client.local_addr().unwrap(), &b"ping"[..]));
     let answer = transmits(&[(meta.path(), 10, 1), (meta.path(), 10, 2)]);
-    let mut sender = portable::BatchSender::new(Segmentation::Never);
+    let mut sender = PlainSender::new(Segmentation::Never);
     sender.send(&group.shards[0], &answer, &mut counters);
     for expected in [1, 2] {
         let mut buffer = [0; 20];

@@ -11,7 +11,7 @@ mod thread_time;
 pub use self::lock::PortLock;
 #[cfg(test)]
 pub(super) use self::options::forbid_checksums;
-pub(super) use self::options::{ask_for_details, attach_steering, share_port, size_buffers};
+pub(super) use self::options::{ask_for_details, attach_steering, coalesce, share_port, size_buffers};
 pub use self::receive::ReceiveBatch;
 pub use self::send::BatchSender;
 pub use self::thread_time::thread_cpu_time;

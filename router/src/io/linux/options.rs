@@ -54,11 +54,16 @@ pub(in crate::io) fn ask_for_details(socket: &Socket, family: Family) -> io::Res
     }
     set(socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, &ON)?;
     set(socket, libc::SOL_SOCKET, libc::SO_RXQ_OVFL, &ON)?;
-    // Kernels before 5.0 do not coalesce; everything else works.
+    // Everything else works.
     if let Err(error) = set(socket, libc::SOL_UDP, libc::UDP_GRO, &ON) {
         tracing::warn!(%error, "the kernel does not coalesce UDP datagrams (UDP_GRO)");
     }
     Ok(())
+}
+
+/// Asks for coalescing and nothing else. Kernels before 5.0 do not coalesce.
+pub(in crate::io) fn coalesce(socket: &Socket) -> io::Result<()> {
+    set(socket.as_fd(), libc::SOL_UDP, libc::UDP_GRO, &1)
 }
 
 /// Attaches the steering program to the group of `socket`.
