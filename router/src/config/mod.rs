@@ -30,7 +30,8 @@ pub struct RouterConfig {
     pub router_id: String,
     /// Where it stands: compared with the regions of participants. May be empty.
     pub region: String,
-    /// Shards, each with a thread: 1 to [`MAX_SHARDS`]. Without it as many as the machine runs threads in parallel.
+    /// Shards, each with a thread: 1 to [`MAX_SHARDS`]. Without it as many as the machine runs threads in parallel,
+    /// or one where the system cannot steer datagrams to shards.
     pub shards: Option<NonZero<usize>>,
     /// Pins each shard's thread to a core. Wrong for a process that runs several routers, or clients beside one.
     pub pin_shards: bool,

@@ -23,7 +23,7 @@ use crate::clock::Clock;
 use crate::config::{ConfigError, MAX_SHARDS, RouterConfig};
 use crate::control::{Connection, Identity};
 use crate::core::{Event, Shard, ShardConfig};
-use crate::io::{BindError, PortLock, ShardSockets, SocketGroup};
+use crate::io::{BindError, PortLock, STEERS, ShardSockets, SocketGroup};
 use crate::metrics;
 
 /// Events of all shards that wait for the control side, which takes microseconds for each.
@@ -210,7 +210,10 @@ fn seeds(config: &RouterConfig) -> Result<ChaCha20Rng, SysError> {
 }
 
 fn shard_count(config: &RouterConfig) -> usize {
-    let cores = || std::thread::available_parallelism().map_or(1, NonZero::get);
+    let cores = || match STEERS {
+        true => std::thread::available_parallelism().map_or(1, NonZero::get),
+        false => 1,
+    };
     config.shards.map_or_else(cores, NonZero::get).min(MAX_SHARDS)
 }
 
