@@ -2,11 +2,16 @@
 
 mod lab;
 
-use lab::{Lab, camera, person, want};
+use lab::{Lab, camera, person, stranger, want};
 use sluice_client::session::Event as ClientEvent;
 use sluice_router::core::limits::MAX_SESSIONS_PER_SHARD;
 use sluice_router::core::{Command, DropReason, EndReason, Event};
-use sluice_wire::control::{AckStatus, CloseCode, SlotStatus, StateKind, Want, WantedSlot};
+use sluice_wire::control::{
+    AckEntry, AckStatus, CloseCode, OutMessage, PageHeader, SlotStatus, StateKind, Want, WantedSlot,
+    write_message,
+};
+use sluice_wire::rtcp::CompoundWriter;
+use sluice_wire::srtp::{Cryptex, OutboundSrtp};
 use sluice_wire::track::TrackNumber;
 
 const CAMERA: TrackNumber = TrackNumber::CAMERA;
@@ -61,6 +66,21 @@ fn a_slot_shows_the_best_encoding_of_at_most_the_wanted_height_and_switches_at_k
         assert!(frames.iter().all(|frame| frame.is_decodable));
     }
     lab.assert_all_frames_are_intact();
+}
+
+#[test]
+fn a_key_frame_that_does_not_come_is_asked_for_again_while_a_slot_changes_its_encoding() {
+    let mut lab = Lab::meeting(2);
+    for (max_height, encoding) in [(200, 0), (0, 1)] {
+        let wish = WantedSlot { max_height, ..want(0, Want::Track(person(2).track(CAMERA))) };
+        lab.client(1).session.want(&[wish]);
+        for _ in 0..60 {
+            lab.run(5);
+            lab.client(2).wants_key_frame.clear();
+        }
+        lab.run(1_200);
+        assert_eq!(lab.client(1).shown[&0].encoding, encoding, "at most {max_height}");
+    }
 }
 
 #[test]
@@ -127,6 +147,54 @@ fn a_slot_beyond_the_block_is_refused_and_changes_nothing() {
     let refusal = ClientEvent::Refused { state: StateKind::Wanted, status: AckStatus::LimitExceeded };
     assert_eq!(lab.client(1).events.iter().filter(|event| **event == refusal).count(), 1);
     lab.assert_meeting_goes_on(&[1, 2]);
+}
+
+/// Bytes that a session is sent in two seconds whose client answers the router's pages with `answer`.
+fn bytes_sent_to_who_answers(answer: Option<AckStatus>) -> usize {
+    let mut lab = Lab::new();
+    let ticket = lab.open(1).expect("a ticket");
+    let (master, block) = (&ticket.uplink.master, ticket.uplink.ssrcs);
+    let mut srtp = OutboundSrtp::new(ticket.suite, master, block, Cryptex::Required).expect("keys");
+    let mut say = |lab: &mut Lab, message: OutMessage<'_>| {
+        let (mut plain, mut sealed) = ([0; 200], [0; 300]);
+        let mut compound = CompoundWriter::new(&mut plain);
+        compound.receiver_report(block.control(), &[]).expect("room");
+        write_message(&mut compound, block.control(), &message).expect("room");
+        let len = compound.finish();
+        let len = srtp.seal_rtcp(&plain[..len], &mut sealed).expect("room");
+        lab.inject(stranger(), &sealed[..len]);
+        lab.run(100);
+    };
+    let header = PageHeader { version: 1, page: 0, pages: 1 };
+    say(&mut lab, OutMessage::Wanted(header, &[want(0, Want::Nothing)]));
+    let entry = |version, status| AckEntry { kind: StateKind::Shown, page: 0, status, version };
+    let acks: Vec<AckEntry> =
+        (1..=3).filter_map(|version| answer.map(|status| entry(version, status))).collect();
+    say(&mut lab, OutMessage::Ack(&acks));
+    for token in 0..20 {
+        say(&mut lab, OutMessage::Ping(token));
+    }
+    lab.astray[&stranger()]
+}
+
+#[test]
+fn a_page_is_repeated_until_it_is_acknowledged_or_refused() {
+    let settled = bytes_sent_to_who_answers(Some(AckStatus::Applied));
+    assert_eq!(bytes_sent_to_who_answers(Some(AckStatus::Malformed)), settled);
+    assert!(bytes_sent_to_who_answers(None) > settled);
+}
+
+#[test]
+fn a_close_that_nobody_answers_is_sent_three_times() {
+    let mut lab = Lab::new();
+    lab.join(1);
+    lab.run(300);
+    lab.client(1).is_dead = true;
+    let before = lab.shard.counters().rtcp_out;
+    lab.shard.handle_command(lab.now, Command::CloseRoom { room: "lab".into(), code: CloseCode::Removed });
+    lab.run(1_000);
+    assert_eq!(lab.shard.counters().rtcp_out - before, 3);
+    assert_eq!(lab.shard.gauges().sessions, 0);
 }
 
 #[test]

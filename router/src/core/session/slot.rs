@@ -28,6 +28,11 @@ pub(crate) enum Admission {
 }
 
 impl Selection {
+    /// Whether the encoding that should flow does not flow yet.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.current != Some(self.target)
+    }
+
     /// Judges a packet of `encoding` of the selected track; a switch counts as made.
     pub(crate) fn admit(&mut self, encoding: u8, is_entry: bool) -> Admission {
         if self.current == Some(encoding) {

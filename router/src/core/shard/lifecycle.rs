@@ -152,7 +152,8 @@ impl Shard {
         self.detach_all(key);
         self.forget_wishes(key);
         let Some(session) = self.sessions.get_mut(key) else { return };
-        session.phase = Phase::Closing { repeats: CLOSE_REPEATS };
+        // The first goes out with the next flush.
+        session.phase = Phase::Closing { repeats: CLOSE_REPEATS - 1 };
         session.close_code = code;
         session.duties.close = Some(code);
         let (room_key, participant, name) = (session.room, session.participant, session.name);

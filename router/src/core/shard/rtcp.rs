@@ -178,7 +178,8 @@ impl Shard {
             }
             Message::Ack(acks) => {
                 for ack in acks.entries() {
-                    if ack.kind == StateKind::Shown && ack.status == AckStatus::Applied {
+                    // A refused page is settled too: repeating it would change nothing.
+                    if ack.kind == StateKind::Shown {
                         session.shown.acknowledge(ack.page, ack.version);
                     }
                 }

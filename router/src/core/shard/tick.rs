@@ -8,7 +8,7 @@ use crate::core::ids::{EncodingRef, SessionKey};
 use crate::core::limits::{
     IDLE_TIMEOUT, KEEPALIVE_AFTER, REPORT_INTERVAL, TICK, TICK_PHASES, UNCLAIMED_TIMEOUT,
 };
-use crate::core::session::{Phase, Session};
+use crate::core::session::{Phase, Selection, Session};
 
 impl Shard {
     /// Does what is due.
@@ -75,8 +75,10 @@ impl Shard {
         };
         for number in 0..slots {
             let slot = self.sessions.get(key).and_then(|session| session.slot(number as u16));
-            if let Some(slot) = slot.filter(|slot| slot.status == SlotStatus::WaitingForKeyFrame)
-                && let Some(selection) = slot.selection
+            // A slot that flows may wait too: for the encoding that it is to change to.
+            if let Some(slot) = slot.filter(|slot| slot.status != SlotStatus::Muted)
+                && let Some(selection) = slot.selection.filter(Selection::is_waiting)
+                && self.tracks.get(selection.track).is_some_and(|track| !track.kind.is_audio())
             {
                 let waits_for = EncodingRef { track: selection.track, encoding: selection.target };
                 self.request_key_frame(now, waits_for);
