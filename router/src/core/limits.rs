@@ -50,10 +50,6 @@ pub const KEEPALIVE_AFTER: Duration = Duration::from_millis(100);
 pub const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// Key frame requests of one encoding are at least this far apart, whoever asks (spec 3.6).
 pub const KEY_FRAME_INTERVAL: Duration = Duration::from_millis(500);
-/// First repeat of an unacknowledged state page (spec 4.4).
-pub const PAGE_REPEAT_MIN: Duration = Duration::from_millis(100);
-/// Slowest repeat of an unacknowledged state page (spec 4.4).
-pub const PAGE_REPEAT_MAX: Duration = Duration::from_secs(1);
 /// How long an address may take to answer a challenge (spec 5.2).
 pub const CHALLENGE_TIMEOUT: Duration = Duration::from_secs(3);
 /// New candidates of one session are at least this far apart (spec 5.3).

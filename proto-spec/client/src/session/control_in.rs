@@ -1,5 +1,6 @@
 //! RTCP in: the router's reports, key frame requests and control messages.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -158,16 +159,22 @@ impl ClientSession {
             Arrival::New => {
                 self.shown_inbox.accept(page.page, page.version);
                 self.acknowledge(page.page, page.version, AckStatus::Applied);
+                let listed: BTreeSet<u16> = page.shown().map(|slot| slot.slot).collect();
+                self.shown
+                    .retain(|slot, (of, _)| *of < page.pages && (*of != page.page || listed.contains(slot)));
                 for slot in page.shown() {
-                    self.show(slot);
+                    self.show(page.page, slot);
                 }
             }
         }
     }
 
-    fn show(&mut self, slot: ShownSlot) {
-        if slot.slot < self.slot_limit() && self.shown.insert(slot.slot, slot) != Some(slot) {
-            self.emit(Event::Shown(slot));
+    fn show(&mut self, page: u8, slot: ShownSlot) {
+        if slot.slot < self.slot_limit() {
+            let before = self.shown.insert(slot.slot, (page, slot));
+            if before.is_none_or(|(_, before)| before != slot) {
+                self.emit(Event::Shown(slot));
+            }
         }
     }
 

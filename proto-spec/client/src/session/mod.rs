@@ -98,7 +98,8 @@ pub struct ClientSession {
     wanted_slots: Vec<WantedSlot>,
     wanted: PageOutbox,
     shown_inbox: PageInbox,
-    shown: BTreeMap<u16, ShownSlot>,
+    /// What each slot shows, with the page that said so.
+    shown: BTreeMap<u16, (u8, ShownSlot)>,
     receivers: BTreeMap<u16, SlotReceiver>,
     acks: Vec<AckEntry>,
     echoes: Vec<(SocketAddr, Echo)>,
@@ -282,7 +283,7 @@ impl ClientSession {
     /// What the router said that a slot shows.
     #[must_use]
     pub fn shown(&self, slot: u16) -> Option<&ShownSlot> {
-        self.shown.get(&slot)
+        self.shown.get(&slot).map(|(_, shown)| shown)
     }
 
     /// What happened so far, in numbers.

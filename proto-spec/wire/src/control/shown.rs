@@ -30,8 +30,6 @@ pub enum SlotStatus {
     Unsupported = 6,
     /// The receiver paused it.
     Paused = 7,
-    /// The downlink block has no such slot.
-    OutOfRange = 8,
 }
 
 impl SlotStatus {
@@ -47,7 +45,6 @@ impl SlotStatus {
             5 => Some(Self::NotAllowed),
             6 => Some(Self::Unsupported),
             7 => Some(Self::Paused),
-            8 => Some(Self::OutOfRange),
             _ => None,
         }
     }

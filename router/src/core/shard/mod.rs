@@ -102,7 +102,11 @@ impl Shard {
 
     /// Seals what waits to be sent into `batch` until it is full or nothing is left.
     pub fn poll_transmit(&mut self, now: Time, batch: &mut TransmitBatch) -> Drained {
-        if self.flush_media(now, batch) == Drained::BatchFull {
+        // Control first: media must not use up what an unvalidated address may be sent before its challenge has gone there. And
+        // again last: media makes slots show something else.
+        if self.flush_control(now, batch) == Drained::BatchFull
+            || self.flush_media(now, batch) == Drained::BatchFull
+        {
             return Drained::BatchFull;
         }
         self.flush_control(now, batch)

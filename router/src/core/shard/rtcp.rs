@@ -157,14 +157,15 @@ impl Shard {
             Message::PathChallenge(data) => self.echo(key, meta, Echo::PathResponse(data)),
             Message::Pong(_) => Ok(()),
             Message::PathResponse(data) => {
-                match session.paths.on_response(meta.path(), data) {
-                    PathChange::None => {}
-                    PathChange::Validated => self.counters.paths_validated += 1,
-                    PathChange::Migrated => {
-                        session.rtt = None;
-                        self.counters.paths_validated += 1;
-                        self.counters.migrations += 1;
-                    }
+                let change = session.paths.on_response(meta.path(), data);
+                if change == PathChange::Migrated {
+                    session.rtt = None;
+                    self.counters.migrations += 1;
+                }
+                if change != PathChange::None {
+                    self.counters.paths_validated += 1;
+                    // What waited for the address to be validated need not wait for the next tick.
+                    self.has_something_to_say(key);
                 }
                 Ok(())
             }
