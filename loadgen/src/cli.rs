@@ -1,22 +1,20 @@
 //! The command line.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use sluice_client::clock::Clock;
 use sluice_loadgen::media::{DEFAULT_CAMERA, MediaSet};
 use sluice_loadgen::progress::Progress;
-use sluice_loadgen::report::{Report, table};
+use sluice_loadgen::report::{Report, ReportFile, table};
 use sluice_loadgen::swarm::{self, DEFAULT_SERVER, SwarmConfig};
+use sluice_loadgen::terminal::{View, complain, say};
 use sluice_wire::signaling::Token;
 use tokio_util::sync::CancellationToken;
-
-use crate::view::{self, View};
 
 /// Open files of one participant: a UDP socket, a WebSocket, and a socket for a moment while it looks for a route.
 const FILES_PER_PARTICIPANT: u64 = 3;
@@ -87,15 +85,13 @@ impl Cli {
         let Command::Run(args) = self.command;
         let json = args.json.clone();
         let config = args.config()?;
-        if let Some(path) = &json {
-            check_writable(path)?;
-        }
+        let json = json.as_deref().map(ReportFile::open).transpose()?;
         raise_file_limit(config.participants);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let report = runtime.block_on(run(config))?;
-        view::say(&table(&report));
-        if let Some(path) = &json {
-            write(path, &report)?;
+        say(&table(&report));
+        if let Some(file) = json {
+            file.write(&report)?;
         }
         Ok(if report.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
@@ -147,22 +143,8 @@ async fn run(config: SwarmConfig) -> anyhow::Result<Report> {
 fn raise_file_limit(participants: u32) {
     let wanted = u64::from(participants) * FILES_PER_PARTICIPANT + OTHER_FILES;
     if rlimit::increase_nofile_limit(wanted).is_ok_and(|limit| limit < wanted) {
-        view::complain("warning: the limit of open files is too low for so many participants; see ulimit -n");
+        complain("warning: the limit of open files is too low for so many participants; see ulimit -n");
     }
-}
-
-/// Before anything runs, so that nobody waits for a report that cannot be written.
-fn check_writable(path: &Path) -> anyhow::Result<()> {
-    if path.is_dir() {
-        bail!("cannot write {}: it is a directory", path.display());
-    }
-    let options = fs::OpenOptions::new().create(true).append(true).open(path);
-    options.map(drop).with_context(|| format!("cannot write {}", path.display()))
-}
-
-fn write(path: &Path, report: &Report) -> anyhow::Result<()> {
-    let text = serde_json::to_string_pretty(report)?;
-    fs::write(path, text + "\n").with_context(|| format!("cannot write {}", path.display()))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The outcome of a run: numbers, and whether every promise was kept.
 
+mod file;
 mod table;
 
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
+pub use self::file::{ReportFile, ReportFileError};
 pub use self::table::table;
 
 /// Percentiles of something measured; the unit is in the name of the field that holds them.

@@ -1,26 +1,21 @@
 //! `sluice demo`: a small meeting of real media, held against its promises.
 
-mod view;
-
-use std::fs::{File, OpenOptions};
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::num::NonZero;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::Args as ClapArgs;
 use sluice_loadgen::progress::Progress;
-use sluice_loadgen::report::{Report, table};
+use sluice_loadgen::report::{Report, ReportFile, table};
 use sluice_loadgen::swarm::{self, SwarmConfig};
+use sluice_loadgen::terminal::{View, say};
 use sluice_router::RouterSnapshot;
 use sluice_router::core::DropReason;
 
-use self::view::View;
-use crate::console::say;
 use crate::deployment::{Deployment, Plan};
 use crate::stop;
 
@@ -59,8 +54,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let stop = stop::on_request()?;
-    // Before anything runs, so that nobody waits for figures that cannot be written.
-    let json = args.json.as_deref().map(open).transpose()?;
+    let json = args.json.as_deref().map(ReportFile::open).transpose()?;
     let any_port = SocketAddr::from(LOOPBACK_ANY_PORT);
     let plan =
         Plan { http: any_port, media: any_port, public_media: None, shards: Some(args.shards), data: None };
@@ -77,7 +71,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         ..SwarmConfig::one_room(&format!("http://{http}"), args.participants, args.participants)?
     };
     let progress = Arc::new(Progress::new());
-    let view = View::show(Arc::clone(&progress), config.duration)?;
+    let view = View::show(Arc::clone(&progress), config.duration);
     let meeting = swarm::run(config, progress, stop);
     let result = tokio::select! {
         result = meeting => result.context("there was no meeting"),
@@ -88,8 +82,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut report = result?;
     judge_router(&mut report, &snapshot);
     say(&table(&report));
-    if let (Some(mut file), Some(path)) = (json, &args.json) {
-        write(&mut file, &report).with_context(|| format!("cannot write {}", path.display()))?;
+    if let Some(file) = json {
+        file.write(&report)?;
     }
     Ok(if report.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -104,22 +98,6 @@ fn judge_router(report: &mut Report, snapshot: &RouterSnapshot) {
         }
     }
     report.auth_failures += snapshot.sum(|shard| shard.counters.dropped(DropReason::AuthenticationFailed));
-}
-
-/// Opens without emptying: an old file is of more use than an empty one if the demo comes to nothing.
-fn open(path: &Path) -> anyhow::Result<File> {
-    if path.is_dir() {
-        bail!("cannot write {}: it is a directory", path.display());
-    }
-    let options = OpenOptions::new().write(true).create(true).truncate(false).open(path);
-    options.with_context(|| format!("cannot write {}", path.display()))
-}
-
-fn write(file: &mut File, report: &Report) -> anyhow::Result<()> {
-    let text = serde_json::to_string_pretty(report)?;
-    file.set_len(0)?;
-    writeln!(file, "{text}")?;
-    Ok(())
 }
 
 #[cfg(test)]
@@ -141,17 +119,5 @@ mod tests {
         judge_router(&mut report, &snapshot(shard));
         assert_eq!((report.ok, report.auth_failures), (false, 2));
         assert_eq!(report.errors, ["the router dropped 1 datagrams: authentication_failed"]);
-    }
-
-    #[test]
-    fn a_longer_old_file_leaves_nothing_behind() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("demo.json");
-        std::fs::write(&path, "x".repeat(100_000)).unwrap();
-        write(&mut open(&path).unwrap(), &Report::default()).unwrap();
-        let report: Report = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-        assert_eq!(report, Report::default());
-        assert!(open(directory.path()).is_err());
-        assert!(open(&directory.path().join("no such directory/demo.json")).is_err());
     }
 }

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::Args as ClapArgs;
+use sluice_loadgen::terminal::say;
 
-use crate::console::say;
 use crate::deployment::{Deployment, Plan};
 use crate::stop;
 

@@ -2,7 +2,6 @@
 //!
 //! One command a file. `deployment` is what `dev` and `demo` share: signaling and a router in this process.
 
-mod console;
 mod demo;
 mod deployment;
 mod dev;
@@ -14,6 +13,7 @@ use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::Parser;
+use sluice_loadgen::terminal::complain;
 use tracing_subscriber::EnvFilter;
 
 /// A media router for conferences, and what one needs to try it.
@@ -22,7 +22,7 @@ use tracing_subscriber::EnvFilter;
 enum Command {
     Dev(dev::Args),
     Demo(demo::Args),
-    Netem(netem::Args),
+    Netem(Box<netem::Args>),
     Sim(sim::Args),
 }
 
@@ -38,11 +38,11 @@ fn main() -> ExitCode {
     let result = match command {
         Command::Dev(args) => on_runtime(dev::run(args)),
         Command::Demo(args) => on_runtime(demo::run(args)),
-        Command::Netem(args) => on_runtime(netem::run(args)),
+        Command::Netem(args) => on_runtime(netem::run(*args)),
         Command::Sim(args) => sim::run(&args),
     };
     result.unwrap_or_else(|error| {
-        console::complain(&format!("error: {error:#}"));
+        complain(&format!("error: {error:#}"));
         ExitCode::FAILURE
     })
 }

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use clap::Args as ClapArgs;
 use comfy_table::presets::UTF8_BORDERS_ONLY;
 use comfy_table::{CellAlignment, Table};
+use sluice_loadgen::terminal::say;
 use sluice_netsim::config::LinkConfig;
 use sluice_netsim::config::parse::parse_duration;
 use sluice_netsim::counters::Counters;
@@ -15,7 +16,6 @@ use sluice_netsim::proxy::{Proxy, ProxyConfig, ProxySnapshot, ProxyStats};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::console::say;
 use crate::stop;
 
 const STATS_INTERVAL: Duration = Duration::from_secs(1);

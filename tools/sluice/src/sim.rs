@@ -6,10 +6,9 @@ use std::time::{Duration, Instant};
 
 use clap::Args as ClapArgs;
 use indicatif::{ProgressBar, ProgressStyle};
+use sluice_loadgen::terminal::{complain, say};
 use sluice_simulator::campaign;
 use sluice_simulator::outcome::Outcome;
-
-use crate::console::{complain, say};
 
 /// How often there is a line about how far it is, where nobody sees a bar.
 const REPORT_INTERVAL: Duration = Duration::from_secs(10);

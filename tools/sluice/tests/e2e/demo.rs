@@ -31,7 +31,7 @@ fn a_short_demo_keeps_every_promise_and_says_so() {
 #[test]
 fn ctrl_c_ends_it_early_with_a_verdict() {
     let demo = Sluice::start(&["demo", "--seconds", "600", "--participants", "2"]);
-    demo.wait_for("measuring 1/600");
+    demo.wait_for("measuring ");
     demo.interrupt();
     let (status, text) = demo.finish();
     assert!(status.code().is_some() && text.contains("frames received intact"), "{status}: {text}");

@@ -1,5 +1,6 @@
 //! The binary as its users have it: processes, real sockets, exit codes.
 #![cfg(unix)] // Ctrl-C is sent with kill(1)
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 mod demo;
 mod dev;

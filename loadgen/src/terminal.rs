@@ -1,52 +1,63 @@
-//! What one sees while a meeting goes on: a bar with figures in a terminal, a line a second elsewhere.
+//! What the programs that run swarms show: lines that survive a reader who has gone away, and the progress of a run.
 
-use std::io::{IsTerminal as _, stderr};
+use std::io::{IsTerminal as _, Write as _, stderr, stdout};
 use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use sluice_loadgen::progress::{Phase, Progress, Snapshot};
 use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::console::complain;
+use crate::progress::{Phase, Progress, Snapshot};
 
 /// Fast enough to look alive.
 const BAR_INTERVAL: Duration = Duration::from_millis(100);
 const LINE_INTERVAL: Duration = Duration::from_secs(1);
+const TEMPLATE: &str = "{spinner:.green} {prefix:24} {bar:40.cyan} {elapsed}\n{msg}";
 
-/// A view that is being shown.
+/// Writes a line of a result to standard output. Nobody reads it when that fails, and what runs goes on.
+pub fn say(line: &str) {
+    writeln!(stdout(), "{line}").ok();
+}
+
+/// Writes a line about the way there to standard error. As [`say`], it cannot fail.
+pub fn complain(line: &str) {
+    writeln!(stderr(), "{line}").ok();
+}
+
+/// The progress of a run on standard error while it goes on: a bar with figures in a terminal, a line a second elsewhere.
 #[derive(Debug)]
-pub(super) struct View {
+pub struct View {
     closed: CancellationToken,
     task: JoinHandle<()>,
 }
 
 impl View {
-    /// Shows `progress` until [`Self::close`].
-    ///
-    /// # Errors
-    /// If the bar's template is wrong, which a test rules out.
-    pub(super) fn show(progress: Arc<Progress>, duration: Duration) -> anyhow::Result<Self> {
+    /// Shows the progress of a run that is to be measured for `duration`, until [`Self::close`]. Needs a tokio runtime.
+    #[must_use]
+    pub fn show(progress: Arc<Progress>, duration: Duration) -> Self {
         let closed = CancellationToken::new();
-        let bar = stderr().is_terminal().then(|| bar(duration)).transpose()?;
+        let bar = stderr().is_terminal().then(|| bar(duration));
         let task = tokio::spawn(follow(progress, duration, bar, closed.clone()));
-        Ok(Self { closed, task })
+        Self { closed, task }
     }
 
     /// Takes the view away.
-    pub(super) async fn close(self) {
+    pub async fn close(self) {
         self.closed.cancel();
         // One that panicked has nothing left to show.
         self.task.await.ok();
     }
 }
 
-fn bar(duration: Duration) -> anyhow::Result<ProgressBar> {
+fn bar(duration: Duration) -> ProgressBar {
     let bar = ProgressBar::new(millis(duration));
-    bar.set_style(ProgressStyle::with_template("{spinner} {prefix:24} {bar:40} {elapsed}\n{msg}")?);
-    Ok(bar)
+    // A test rules out that the template is wrong.
+    if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
+        bar.set_style(style);
+    }
+    bar
 }
 
 async fn follow(
@@ -55,13 +66,8 @@ async fn follow(
     bar: Option<ProgressBar>,
     closed: CancellationToken,
 ) {
-    let mut ticks = interval(if bar.is_some() { BAR_INTERVAL } else { LINE_INTERVAL });
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = closed.cancelled() => break,
-            _ = ticks.tick() => {}
-        }
+    let interval = if bar.is_some() { BAR_INTERVAL } else { LINE_INTERVAL };
+    while timeout(interval, closed.cancelled()).await.is_err() {
         let now = progress.snapshot();
         match &bar {
             Some(bar) => {
@@ -116,7 +122,8 @@ mod tests {
 
     #[test]
     fn the_template_is_one() {
-        assert_eq!(bar(DURATION).unwrap().length(), Some(10_000));
+        assert!(ProgressStyle::with_template(TEMPLATE).is_ok());
+        assert_eq!(bar(DURATION).length(), Some(10_000));
     }
 
     #[test]
