@@ -1,1 +1,9 @@
-//! What forwarding costs.
+//! What forwarding costs: the parts that the micro-benchmarks and the capacity program share.
+//!
+//! [`peer`] is a client written for speed, [`scenario`] says who sends what to whom, `capacity` measures a router against the
+//! floor of the machine (Linux only).
+
+#[cfg(target_os = "linux")]
+pub mod capacity;
+pub mod peer;
+pub mod scenario;

@@ -1,0 +1,185 @@
+//! Seeks the highest load that is held, and measures below it.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::child::Kind;
+use super::step::{Cores, Step, measure};
+use crate::scenario::Scenario;
+
+/// The first load: enough for full batches, and far from any limit.
+const PROBE_ROOMS: usize = 6;
+/// The search ends when it knows the limit to one in so many.
+const RESOLUTION: usize = 40;
+const MAX_SEARCH_STEPS: usize = 8;
+/// A load that failed once is tried again: other programs disturb.
+const CONFIRMATIONS: usize = 3;
+/// Shares of the highest load that are measured, in percent.
+const SHARES: [usize; 3] = [25, 50, 75];
+
+/// The router and the floor at one load.
+#[derive(Clone, Debug, Serialize)]
+pub struct Pair {
+    /// Of the highest load, in percent.
+    pub percent: usize,
+    /// The router.
+    pub router: Step,
+    /// The floor.
+    pub floor: Step,
+}
+
+impl Pair {
+    /// What the router costs, in floors.
+    #[must_use]
+    pub fn ratio(&self) -> f64 {
+        self.router.ns_per_packet.total / self.floor.ns_per_packet.total
+    }
+}
+
+/// All that was measured.
+#[derive(Clone, Debug, Serialize)]
+pub struct Campaign {
+    /// The loads of the search, in order.
+    pub search: Vec<Step>,
+    /// Parts of the highest load in growing order; the last is all of it.
+    pub pairs: Vec<Pair>,
+}
+
+/// How a campaign's time is spent, in parts of its budget.
+struct Budget {
+    probe: Duration,
+    search: Duration,
+    router: Duration,
+    floor: Duration,
+}
+
+impl Budget {
+    fn of(total: Duration) -> Self {
+        // 1 probe, about 6 steps of search, 1 or 2 confirmations, 4 pairs.
+        Self { probe: total / 30, search: total / 20, router: total / 12, floor: total / 20 }
+    }
+}
+
+/// Measures a scenario: the highest load and parts of it, or the one load that it has. `tell` hears of each step.
+///
+/// # Errors
+/// If a step cannot be measured, or not even the smallest load is held.
+pub fn run(
+    scenario: &Scenario,
+    rooms: Option<usize>,
+    total: Duration,
+    cores: Cores,
+    tell: &mut dyn FnMut(Kind, &Step),
+) -> Result<Campaign> {
+    let budget = Budget::of(total);
+    let mut step = |kind, rooms, duration| -> Result<Step> {
+        let step = measure(kind, scenario, rooms, duration, cores)?;
+        tell(kind, &step);
+        Ok(step)
+    };
+    if let Some(rooms) = rooms.or(scenario.rooms) {
+        let router = step(Kind::Router, rooms, total / 2)?;
+        let floor = step(Kind::Floor, rooms, total / 2)?;
+        return Ok(Campaign { search: Vec::new(), pairs: vec![Pair { percent: 100, router, floor }] });
+    }
+    let mut search = vec![step(Kind::Router, PROBE_ROOMS.min(scenario.max_rooms()), budget.probe)?];
+    let first = &search[0].ns_per_packet;
+    let guess = 0.97e9 / first.total / scenario.forwarded_per_second();
+    let mut limits = Limits::new(guess as usize, scenario.max_rooms());
+    while let Some(rooms) = limits.next().filter(|_| search.len() <= MAX_SEARCH_STEPS) {
+        let found = step(Kind::Router, rooms, budget.search)?;
+        limits.note(rooms, found.is_held());
+        search.push(found);
+    }
+    let mut rooms = limits.held.max(1);
+    let mut highest = step(Kind::Router, rooms, budget.router)?;
+    for _ in 1..CONFIRMATIONS {
+        if highest.is_held() || rooms == 1 {
+            break;
+        }
+        search.push(highest);
+        rooms -= (rooms / RESOLUTION).max(1);
+        highest = step(Kind::Router, rooms, budget.router)?;
+    }
+    let floor = step(Kind::Floor, rooms, budget.floor)?;
+    let mut pairs = vec![Pair { percent: 100, router: highest, floor }];
+    for percent in SHARES.into_iter().rev() {
+        let rooms = (rooms * percent / 100).max(1);
+        let router = step(Kind::Router, rooms, budget.router)?;
+        let floor = step(Kind::Floor, rooms, budget.floor)?;
+        pairs.insert(0, Pair { percent, router, floor });
+    }
+    Ok(Campaign { search, pairs })
+}
+
+/// What is known of the highest load.
+#[derive(Debug)]
+struct Limits {
+    /// Held.
+    held: usize,
+    /// Not held.
+    failed: Option<usize>,
+    guess: usize,
+    max: usize,
+}
+
+impl Limits {
+    fn new(guess: usize, max: usize) -> Self {
+        Self { held: 0, failed: None, guess: guess.clamp(1, max), max }
+    }
+
+    /// The next load to try; `None` when the limit is known well enough.
+    fn next(&self) -> Option<usize> {
+        match (self.held, self.failed) {
+            (0, None) => Some(self.guess),
+            (held, None) => Some((held + (held / 8).max(1)).min(self.max)).filter(|next| *next > held),
+            // Not far below what failed: near the limit there are no cliffs.
+            (0, Some(failed)) => Some(failed * 5 / 6).filter(|next| *next > 0),
+            (held, Some(failed)) => {
+                let is_known = failed <= held + (held / RESOLUTION).max(1);
+                (!is_known).then(|| held.midpoint(failed))
+            }
+        }
+    }
+
+    fn note(&mut self, rooms: usize, is_held: bool) {
+        if is_held {
+            self.held = self.held.max(rooms);
+        } else {
+            self.failed = Some(self.failed.map_or(rooms, |failed| failed.min(rooms)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seek(limit: usize, guess: usize, max: usize) -> (usize, usize) {
+        let mut limits = Limits::new(guess, max);
+        let mut steps = 0;
+        while let Some(rooms) = limits.next() {
+            limits.note(rooms, rooms <= limit);
+            steps += 1;
+            assert!(steps < 50);
+        }
+        (limits.held, steps)
+    }
+
+    #[test]
+    fn the_limit_is_found_from_below_and_above() {
+        assert_eq!(seek(37, 37, 400).0, 37);
+        assert_eq!(seek(37, 30, 400).0, 37);
+        assert_eq!(seek(37, 60, 400).0, 37);
+        assert_eq!(seek(1, 60, 400).0, 1);
+        assert_eq!(seek(0, 60, 400).0, 0);
+        assert_eq!(seek(500, 300, 400).0, 400);
+    }
+
+    #[test]
+    fn a_good_guess_takes_few_steps() {
+        assert!(seek(37, 36, 400).1 <= 6);
+    }
+}
