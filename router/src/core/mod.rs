@@ -17,6 +17,7 @@ mod batch;
 #[cfg(feature = "benchmarking")]
 pub mod benchmarking;
 mod counters;
+mod header;
 mod ids;
 mod key_frame;
 pub mod limits;

@@ -1,32 +1,37 @@
 //! Published tracks and their encodings: where packets come in and who wants them.
 
 use sluice_wire::control::{PublishedEncoding, PublishedTrack};
-use sluice_wire::ext::MediaExtensions;
 use sluice_wire::payload_type::PayloadType;
 use sluice_wire::reception::Reception;
 use sluice_wire::time::Time;
 use sluice_wire::track::{TrackId, TrackKind};
 
+use super::header::HeaderTemplate;
 use super::ids::{RoomKey, SessionKey, SlotRef};
 use super::key_frame::KeyFrameLimiter;
 use super::limits::{MAX_PENDING_PACKETS, PACING_QUANTUM_PACKETS};
 use super::pool::PoolSlot;
 
+/// A part of a pool slot.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PayloadRange {
+    pub(crate) start: u16,
+    pub(crate) len: u16,
+}
+
 /// An opened packet that waits for the flush.
 #[derive(Debug)]
 pub(crate) struct Packet {
     pub(crate) slot: PoolSlot,
-    /// Bytes of the header within the slot; the payload follows.
-    pub(crate) header_len: u16,
-    pub(crate) payload_len: u16,
+    /// Where the payload is within the slot.
+    pub(crate) payload: PayloadRange,
+    pub(crate) header: HeaderTemplate,
     /// 48-bit index on the uplink.
     pub(crate) index: u64,
     pub(crate) timestamp: u32,
     pub(crate) arrival: Time,
-    pub(crate) marker: bool,
     /// A receiver may start here: the first packet of an independent frame, or any audio packet.
     pub(crate) is_entry: bool,
-    pub(crate) extensions: MediaExtensions,
 }
 
 /// One RTP stream of a track.

@@ -2,15 +2,13 @@
 //! receiver stand side by side in the batch and leave as one segmented send.
 
 use sluice_wire::control::SlotStatus;
-use sluice_wire::ext::MediaExtensions;
-use sluice_wire::rtp::RtpHeader;
 use sluice_wire::ssrc::{StreamIndex, StreamRole};
 use sluice_wire::time::Time;
-use sluice_wire::track::TrackId;
 
 use super::{Drained, Shard};
 use crate::core::batch::TransmitBatch;
 use crate::core::counters::{Counters, DropReason};
+use crate::core::header::ReceiverFields;
 use crate::core::ids::{EncodingRef, SessionKey, SlotRef};
 use crate::core::limits::{MAX_DATAGRAM_BYTES, PACING_INTERVAL};
 use crate::core::path::{Blocked, Target};
@@ -18,15 +16,10 @@ use crate::core::pool::PacketPool;
 use crate::core::session::{Admission, Session};
 use crate::core::track::Packet;
 
-/// Room for a header with one CSRC and every media extension.
-const MAX_HEADER_BYTES: usize = 64;
-
 /// What a track's packets have in common.
 #[derive(Clone, Copy)]
 struct Source {
-    track: TrackId,
     encoding: EncodingRef,
-    payload_type: u8,
     clock_rate_hz: u32,
 }
 
@@ -66,12 +59,7 @@ impl Shard {
     /// The fan-out loop.
     fn forward(&mut self, now: Time, from: EncodingRef, batch: &mut TransmitBatch) -> Drained {
         let Some(track) = self.tracks.get_mut(from.track) else { return Drained::Done };
-        let source = Source {
-            track: track.id,
-            encoding: from,
-            payload_type: track.payload_type as u8,
-            clock_rate_hz: track.payload_type.clock_rate_hz(),
-        };
+        let source = Source { encoding: from, clock_rate_hz: track.payload_type.clock_rate_hz() };
         let Some(encoding) = track.encodings.get_mut(usize::from(from.encoding)) else {
             return Drained::Done;
         };
@@ -168,30 +156,22 @@ fn forward_one(
         .rewrite(packet.index, packet.timestamp, packet.arrival)
         .ok_or(DropReason::NotContinuous)?;
     let stream = StreamIndex(slot_number + 1);
-    let header = RtpHeader {
-        marker: packet.marker,
-        payload_type: source.payload_type,
+    let header = packet.header.fill(ReceiverFields {
         sequence_number: rewritten.index as u16,
         timestamp: rewritten.timestamp,
         ssrc: session.downlink.ssrc(stream, StreamRole::Media).ok_or(DropReason::NotContinuous)?,
-        csrcs: &[source.track.to_bits()],
-        extensions: &MediaExtensions {
-            transport_sequence: Some(session.next_transport_out),
-            ..packet.extensions
-        },
-    };
-    let mut header_bytes = [0; MAX_HEADER_BYTES];
-    let header_len = header.write(&mut header_bytes).map_err(|_| DropReason::TooLarge)?;
-    let payload_start = usize::from(packet.header_len);
-    let payload = &pool.bytes(&packet.slot)[payload_start..payload_start + usize::from(packet.payload_len)];
-    let sealed_len = header_len + payload.len() + session.outbound.rtp_overhead();
+        transport_sequence: session.next_transport_out,
+    });
+    let (start, len) = (usize::from(packet.payload.start), usize::from(packet.payload.len));
+    let payload = &pool.bytes(&packet.slot)[start..start + len];
+    let sealed_len = packet.header.len() + len + session.outbound.rtp_overhead();
     if sealed_len > MAX_DATAGRAM_BYTES {
         return Err(DropReason::TooLarge);
     }
     let path = session.paths.charge(Target::Media, sealed_len).map_err(blocked)?;
     let len = session
         .outbound
-        .seal_rtp(rewritten.index, &header_bytes[..header_len], payload, batch.spare())
+        .seal_rtp(rewritten.index, &header[..packet.header.len()], payload, batch.spare())
         .map_err(|_| DropReason::NotContinuous)?;
     batch.commit(path, len);
     session.next_transport_out = session.next_transport_out.wrapping_add(1);

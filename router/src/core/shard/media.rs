@@ -9,10 +9,11 @@ use sluice_wire::time::Time;
 use super::datagram::drop_reason;
 use super::{DatagramMeta, Shard};
 use crate::core::counters::DropReason;
+use crate::core::header::HeaderTemplate;
 use crate::core::ids::{EncodingRef, SessionKey};
 use crate::core::limits::MAX_PENDING_PACKETS;
 use crate::core::pool::PoolSlot;
-use crate::core::track::Packet;
+use crate::core::track::{Packet, PayloadRange};
 
 impl Shard {
     pub(super) fn handle_rtp(
@@ -24,10 +25,7 @@ impl Shard {
     ) -> Result<(), DropReason> {
         let slot = self.pool.take().ok_or(DropReason::PoolFull)?;
         match self.open_and_judge(now, key, meta, datagram, &slot) {
-            Ok((encoding, packet)) => {
-                self.hold_until_flush(encoding, packet.into_packet(slot));
-                Ok(())
-            }
+            Ok((encoding, packet)) => self.hold_until_flush(encoding, &packet, slot),
             Err(reason) => {
                 self.pool.give_back(slot);
                 Err(reason)
@@ -97,25 +95,46 @@ impl Shard {
         Ok(())
     }
 
-    fn hold_until_flush(&mut self, target: EncodingRef, packet: Packet) {
-        let Some(encoding) = self.tracks.get_mut(target.track).and_then(|track| {
-            track.encodings.get_mut(usize::from(target.encoding)).filter(|e| !e.subscribers.is_empty())
-        }) else {
-            self.pool.give_back(packet.slot);
-            return;
+    /// Keeps the packet for the next flush, if anybody wants it.
+    fn hold_until_flush(
+        &mut self,
+        target: EncodingRef,
+        packet: &Judged,
+        slot: PoolSlot,
+    ) -> Result<(), DropReason> {
+        let wanted = self.tracks.get_mut(target.track).and_then(|track| {
+            let encoding = track.encodings.get_mut(usize::from(target.encoding))?;
+            (!encoding.subscribers.is_empty()).then_some((track.id, encoding))
+        });
+        let Some((track, encoding)) = wanted else {
+            self.pool.give_back(slot);
+            return Ok(());
+        };
+        let Some(header) = HeaderTemplate::new(packet.marker, packet.payload_type, track, &packet.extensions)
+        else {
+            self.pool.give_back(slot);
+            return Err(DropReason::TooLarge);
         };
         if encoding.pending.is_empty() {
             self.dirty.push_back((packet.arrival, target));
         }
-        encoding.pending.push(packet);
+        encoding.pending.push(Packet {
+            slot,
+            payload: packet.payload,
+            header,
+            index: packet.index,
+            timestamp: packet.timestamp,
+            arrival: packet.arrival,
+            is_entry: packet.is_entry,
+        });
         self.is_full |= encoding.pending.len() >= MAX_PENDING_PACKETS / 2;
+        Ok(())
     }
 }
 
 /// An opened packet, judged, but not yet tied to its pool slot.
 struct Judged {
-    header_len: u16,
-    payload_len: u16,
+    payload: PayloadRange,
     payload_type: u8,
     index: u64,
     timestamp: u32,
@@ -128,8 +147,7 @@ struct Judged {
 impl Judged {
     fn new(rtp: &RtpPacket<'_>, opened: OpenedRtp, meta: DatagramMeta, extensions: MediaExtensions) -> Self {
         Self {
-            header_len: rtp.header_len() as u16,
-            payload_len: rtp.payload().len() as u16,
+            payload: PayloadRange { start: rtp.header_len() as u16, len: rtp.payload().len() as u16 },
             payload_type: rtp.payload_type(),
             index: opened.index,
             timestamp: rtp.timestamp(),
@@ -137,20 +155,6 @@ impl Judged {
             marker: rtp.marker(),
             is_entry: false,
             extensions,
-        }
-    }
-
-    fn into_packet(self, slot: PoolSlot) -> Packet {
-        Packet {
-            slot,
-            header_len: self.header_len,
-            payload_len: self.payload_len,
-            index: self.index,
-            timestamp: self.timestamp,
-            arrival: self.arrival,
-            marker: self.marker,
-            is_entry: self.is_entry,
-            extensions: self.extensions,
         }
     }
 }
