@@ -11,7 +11,6 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use mio::{Events, Interest, Poll, Token};
 use sluice_router::clock::Clock;
 use sluice_router::core::limits::PACING_QUANTUM_PACKETS;
@@ -27,15 +26,10 @@ use sluice_wire::time::Time;
 
 use super::protocol::{Answer, Ask, FloorPlan, Stats};
 use super::{child, system};
+use crate::bare::BareKey;
 
 /// The name of the thread that forwards.
 pub const THREAD: &str = "floor";
-/// Bytes of the fixed RTP header and of a CSRC.
-const FIXED_BYTES: usize = 12;
-const CSRC_BYTES: usize = 4;
-/// What is authenticated and not encrypted: fixed header and the head of the extension, as Cryptex has it.
-const CLEAR_BYTES: usize = FIXED_BYTES + 4;
-const TAG_BYTES: usize = 16;
 const MAX_DATAGRAM_BYTES: usize = 1_200;
 /// Opened packets until the next flush.
 const PACKETS: usize = 4_096;
@@ -91,7 +85,7 @@ struct Source {
 
 struct Session {
     inbound: InboundSrtp,
-    key: LessSafeKey,
+    key: BareKey,
     path: Path,
     /// The source of each stream of the uplink.
     streams: Vec<Option<usize>>,
@@ -125,10 +119,9 @@ impl Floor {
             ) else {
                 bail!("keys");
             };
-            let key = UnboundKey::new(&AES_128_GCM, session.uplink.master.key.expose());
             sessions.push(Session {
                 inbound,
-                key: LessSafeKey::new(key.map_err(|_| anyhow!("key"))?),
+                key: BareKey::new(session.uplink.master.key.expose()).context("key")?,
                 path: Path { local, remote: session.remote },
                 streams: vec![None; usize::from(session.uplink.ssrcs.streams())],
             });
@@ -232,28 +225,12 @@ impl Floor {
         let session = &self.sessions[route.destination];
         for (packet, len) in packets {
             let packet = &self.packets[*packet][..*len];
-            let out = &mut self.batch.spare()[..len + CSRC_BYTES + TAG_BYTES];
-            out[..FIXED_BYTES].copy_from_slice(&packet[..FIXED_BYTES]);
-            out[0] |= 1;
-            out[2..4].copy_from_slice(&route.sequence_number.to_be_bytes());
-            out[8..12].copy_from_slice(&route.ssrc.to_be_bytes());
-            out[FIXED_BYTES..FIXED_BYTES + CSRC_BYTES].copy_from_slice(&route.ssrc.to_be_bytes());
-            let end = len + CSRC_BYTES;
-            out[FIXED_BYTES + CSRC_BYTES..end].copy_from_slice(&packet[FIXED_BYTES..]);
-            let mut nonce = [0; 12];
-            nonce[2..6].copy_from_slice(&route.ssrc.to_be_bytes());
-            nonce[10..].copy_from_slice(&route.sequence_number.to_be_bytes());
-            let (sealed, tag) = out.split_at_mut(end);
-            let (clear, region) = sealed.split_at_mut(CLEAR_BYTES);
-            let made = session.key.seal_in_place_separate_tag(
-                Nonce::assume_unique_for_key(nonce),
-                Aad::from(&*clear),
-                region,
-            );
-            let Ok(made) = made else { continue };
-            tag.copy_from_slice(made.as_ref());
+            let out = self.batch.spare();
+            let Some(len) = session.key.seal(packet, route.ssrc, route.sequence_number, out) else {
+                continue;
+            };
             route.sequence_number = route.sequence_number.wrapping_add(1);
-            self.batch.commit(session.path, end + TAG_BYTES);
+            self.batch.commit(session.path, len);
             self.stats.rtp_out += 1;
         }
     }

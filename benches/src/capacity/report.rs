@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::campaign::{Campaign, Pair};
 use super::child::Kind;
 use super::memory::Memory;
-use super::step::{Cores, Cost, Micros, Step};
+use super::step::{Cores, Cost, Limit, Micros, Step};
 use super::system::Machine;
 use crate::scenario::Scenario;
 
@@ -74,7 +74,7 @@ pub struct Report {
     /// Allocations of the shard's thread per forwarded packet at the highest load.
     pub allocations_per_packet: f64,
     /// Who was at the end at the highest load: `router` or `load`; `scenario` if the load was given.
-    pub limited_by: &'static str,
+    pub limited_by: Limit,
     /// The goals.
     pub goals: Vec<Goal>,
     /// What was checked, and how.
@@ -146,7 +146,7 @@ impl Report {
             let why = || {
                 let needed = 1e9 / MEETINGS_BAR / self.scenario.forwarded_per_second();
                 format!(
-                    "limited by the {}; {MEETINGS_BAR} meetings need {needed:.0} ns per packet or less, the floor is {:.0}",
+                    "limited by the {:?}; {MEETINGS_BAR} meetings need {needed:.0} ns per packet or less, the floor is {:.0}",
                     self.limited_by, floor.total
                 )
             };
@@ -182,7 +182,7 @@ impl Report {
         let mut lines = Vec::new();
         let mut line = |what: std::fmt::Arguments<'_>| lines.push(what.to_string());
         line(format_args!(
-            "{}: {:.0} packets/s forwarded on one core, {} rooms, limited by the {}",
+            "{}: {:.0} packets/s forwarded on one core, {} rooms, limited by the {:?}",
             self.scenario.name,
             self.max_pps_per_core,
             self.last_step().rooms,
@@ -208,7 +208,10 @@ impl Report {
         for Goal { name, goal, measured, met, why } in &self.goals {
             let verdict = if *met { "met" } else { "MISSED" };
             let why = why.as_deref().map(|why| format!(" ({why})")).unwrap_or_default();
-            line(format_args!("{verdict:>6}  {name} {goal}: {measured:.4}{why}"));
+            // A millionth is not nothing.
+            let is_tiny = *measured != 0.0 && *measured < 0.01;
+            let measured = if is_tiny { format!("{measured:.1e}") } else { format!("{measured:.2}") };
+            line(format_args!("{verdict:>6}  {name} {goal}: {measured}{why}"));
         }
         lines.join("\n")
     }
@@ -244,13 +247,9 @@ impl Step {
     }
 }
 
-fn limited_by(campaign: &Campaign) -> &'static str {
+fn limited_by(campaign: &Campaign) -> Limit {
     let failed = campaign.search.iter().filter(|step| !step.is_held()).min_by_key(|step| step.rooms);
-    match failed {
-        Some(step) if step.is_limited_by_load() => "load",
-        Some(_) => "router",
-        None => "scenario",
-    }
+    failed.map_or(Limit::Scenario, Step::limit)
 }
 
 fn at_most(name: &'static str, goal: f64, measured: f64, why: impl Fn() -> String) -> Goal {

@@ -37,6 +37,8 @@ const DOWNLINK_SSRCS: u32 = 256;
 const WARM_UP: Duration = Duration::from_millis(400);
 /// Rounds in classes from this one on took more than 3 ms (`sluice_router::ROUND_BOUNDS`).
 const LONG_ROUNDS: usize = 4;
+/// A thread that uses so much of its core has no reserve that other programs and interrupts leave it.
+const NEARLY_ALL: f64 = 0.88;
 /// The load counts as held if 999 of 1,000 packets are not older than this at the receiver's socket.
 pub const MAX_LAG: Duration = Duration::from_millis(5);
 
@@ -145,13 +147,30 @@ impl Step {
             && self.drops.values().all(|count| *count == 0)
     }
 
-    /// Whether the load, rather than what it measures, was at its end.
+    /// Who was at his end when the load was not held.
     #[must_use]
-    pub fn is_limited_by_load(&self) -> bool {
+    pub fn limit(&self) -> Limit {
         let is_late = self.load.lag_us.p99 > MAX_LAG.as_micros() as f64;
-        let is_at_its_end = is_late || self.load.overflowed || self.load.utilisation > 0.97;
-        is_at_its_end && self.utilisation < 0.9
+        if self.utilisation > NEARLY_ALL {
+            Limit::Router
+        } else if self.load.utilisation > NEARLY_ALL || self.load.overflowed || is_late {
+            Limit::Load
+        } else {
+            Limit::Router
+        }
     }
+}
+
+/// Who was at his end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Limit {
+    /// What is measured.
+    Router,
+    /// The load. Other programs on its core do that too.
+    Load,
+    /// Neither: the scenario has one load.
+    Scenario,
 }
 
 /// A measured process with clients that all get what they want, and no media on its way.
