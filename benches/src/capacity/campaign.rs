@@ -7,13 +7,17 @@ use serde::Serialize;
 
 use super::child::Kind;
 use super::step::{Cores, Step, measure};
-use crate::scenario::Scenario;
+use crate::scenario::{Rooms, Scenario};
 
-/// The first load: enough for full batches, and far from any limit.
-const PROBE_ROOMS: usize = 6;
+/// Packets a second of the first load: enough for full batches, and far from any limit.
+const PROBE_PPS: f64 = 130_000.0;
+/// While nothing has failed, the next load is meant to use this much of the core.
+const AIM: f64 = 0.96;
+/// But it grows by no less and no more than these: costs per packet fall while batches grow.
+const GROWTH: (f64, f64) = (1.06, 2.0);
 /// The search ends when it knows the limit to one in so many.
 const RESOLUTION: usize = 40;
-const MAX_SEARCH_STEPS: usize = 8;
+const MAX_SEARCH_STEPS: usize = 9;
 /// A load that failed once is tried again: other programs disturb.
 const CONFIRMATIONS: usize = 3;
 /// Shares of the highest load that are measured, in percent.
@@ -57,7 +61,7 @@ struct Budget {
 
 impl Budget {
     fn of(total: Duration) -> Self {
-        // 1 probe, about 6 steps of search, 1 or 2 confirmations, 4 pairs.
+        // 1 probe, about 7 steps of search, 1 or 2 confirmations, 4 pairs.
         Self { probe: total / 30, search: total / 20, router: total / 12, floor: total / 20 }
     }
 }
@@ -79,18 +83,20 @@ pub fn run(
         tell(kind, &step);
         Ok(step)
     };
-    if let Some(rooms) = rooms.or(scenario.rooms) {
-        let router = step(Kind::Router, rooms, total / 2)?;
-        let floor = step(Kind::Floor, rooms, total / 2)?;
-        return Ok(Campaign { search: Vec::new(), pairs: vec![Pair { percent: 100, router, floor }] });
-    }
-    let mut search = vec![step(Kind::Router, PROBE_ROOMS.min(scenario.max_rooms()), budget.probe)?];
-    let first = &search[0].ns_per_packet;
-    let guess = 0.97e9 / first.total / scenario.forwarded_per_second();
-    let mut limits = Limits::new(guess as usize, scenario.max_rooms());
+    let max = match (rooms, scenario.rooms) {
+        (Some(rooms), _) | (None, Rooms::Exactly(rooms)) => {
+            let router = step(Kind::Router, rooms, total / 2)?;
+            let floor = step(Kind::Floor, rooms, total / 2)?;
+            return Ok(Campaign { search: Vec::new(), pairs: vec![Pair { percent: 100, router, floor }] });
+        }
+        (None, Rooms::AtMost(max)) => max,
+    };
+    let mut search = Vec::new();
+    let mut limits = Limits::new((PROBE_PPS / scenario.forwarded_per_second()) as usize, max);
     while let Some(rooms) = limits.next().filter(|_| search.len() <= MAX_SEARCH_STEPS) {
-        let found = step(Kind::Router, rooms, budget.search)?;
-        limits.note(rooms, found.is_held());
+        let duration = if search.is_empty() { budget.probe } else { budget.search };
+        let found = step(Kind::Router, rooms, duration)?;
+        limits.note(rooms, found.is_held(), found.utilisation);
         search.push(found);
     }
     let mut rooms = limits.held.max(1);
@@ -121,20 +127,20 @@ struct Limits {
     held: usize,
     /// Not held.
     failed: Option<usize>,
+    /// The next load while nothing has failed.
     guess: usize,
     max: usize,
 }
 
 impl Limits {
-    fn new(guess: usize, max: usize) -> Self {
-        Self { held: 0, failed: None, guess: guess.clamp(1, max), max }
+    fn new(first: usize, max: usize) -> Self {
+        Self { held: 0, failed: None, guess: first.clamp(1, max), max }
     }
 
     /// The next load to try; `None` when the limit is known well enough.
     fn next(&self) -> Option<usize> {
         match (self.held, self.failed) {
-            (0, None) => Some(self.guess),
-            (held, None) => Some((held + (held / 8).max(1)).min(self.max)).filter(|next| *next > held),
+            (held, None) => (self.guess > held).then_some(self.guess),
             // Not far below what failed: near the limit there are no cliffs.
             (0, Some(failed)) => Some(failed * 5 / 6).filter(|next| *next > 0),
             (held, Some(failed)) => {
@@ -144,9 +150,11 @@ impl Limits {
         }
     }
 
-    fn note(&mut self, rooms: usize, is_held: bool) {
+    fn note(&mut self, rooms: usize, is_held: bool, utilisation: f64) {
         if is_held {
             self.held = self.held.max(rooms);
+            let growth = (AIM / utilisation.max(0.01)).clamp(GROWTH.0, GROWTH.1);
+            self.guess = ((rooms as f64 * growth) as usize).max(rooms + 1).min(self.max);
         } else {
             self.failed = Some(self.failed.map_or(rooms, |failed| failed.min(rooms)));
         }
@@ -157,11 +165,13 @@ impl Limits {
 mod tests {
     use super::*;
 
-    fn seek(limit: usize, guess: usize, max: usize) -> (usize, usize) {
-        let mut limits = Limits::new(guess, max);
+    /// Seeks a limit at which all of the core is used, by a load that costs a bit less per room when there are more.
+    fn seek(limit: usize, first: usize, max: usize) -> (usize, usize) {
+        let mut limits = Limits::new(first, max);
         let mut steps = 0;
         while let Some(rooms) = limits.next() {
-            limits.note(rooms, rooms <= limit);
+            let utilisation = 0.1 + 0.9 * rooms as f64 / limit.max(1) as f64;
+            limits.note(rooms, rooms <= limit, utilisation);
             steps += 1;
             assert!(steps < 50);
         }
@@ -171,15 +181,17 @@ mod tests {
     #[test]
     fn the_limit_is_found_from_below_and_above() {
         assert_eq!(seek(37, 37, 400).0, 37);
-        assert_eq!(seek(37, 30, 400).0, 37);
+        assert_eq!(seek(37, 6, 400).0, 37);
         assert_eq!(seek(37, 60, 400).0, 37);
         assert_eq!(seek(1, 60, 400).0, 1);
         assert_eq!(seek(0, 60, 400).0, 0);
         assert_eq!(seek(500, 300, 400).0, 400);
+        assert!((920..=960).contains(&seek(960, 590, 1_000).0));
     }
 
     #[test]
-    fn a_good_guess_takes_few_steps() {
-        assert!(seek(37, 36, 400).1 <= 6);
+    fn a_limit_takes_few_steps() {
+        assert!(seek(37, 6, 400).1 <= 9);
+        assert!(seek(60, 6, 400).1 <= 9);
     }
 }
