@@ -1,5 +1,6 @@
 //! The router's daemon.
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -8,6 +9,9 @@ use clap::Parser;
 use sluice_router::config::{ControlToken, LogConfig, LogFormat};
 use sluice_router::{RouterConfig, start};
 use tracing_subscriber::EnvFilter;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The media router of Sluice.
 #[derive(Debug, Parser)]
@@ -77,6 +81,7 @@ fn configure(arguments: Arguments) -> anyhow::Result<RouterConfig> {
 fn log_to_stderr(config: &LogConfig) -> anyhow::Result<()> {
     let log = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_env_filter(EnvFilter::try_new(&config.filter)?);
     match config.format {
         LogFormat::Text => log.init(),

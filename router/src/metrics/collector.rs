@@ -137,12 +137,17 @@ fn encode_time(encoder: &mut DescriptorEncoder<'_>, shards: &[ShardSnapshot]) ->
         let seconds = snapshot.cpu_time.as_secs_f64();
         metric.encode_family(&[("shard", shard)])?.encode_counter::<NoLabelSet, _, u64>(&seconds, None)?;
     }
-    let help = "Longest round of the shard's loop since its start";
-    let mut metric =
-        encoder.encode_descriptor("longest_round", help, Some(&Unit::Seconds), MetricType::Gauge)?;
-    for (shard, snapshot) in shards.iter().enumerate() {
-        let seconds = snapshot.rounds.longest.as_secs_f64();
-        metric.encode_family(&[("shard", shard)])?.encode_gauge(&seconds)?;
+    let rounds: [(_, _, fn(&ShardSnapshot) -> std::time::Duration); 2] = [
+        ("longest_round", "Longest round of the shard's loop since its start", |s| s.rounds.longest),
+        ("lag", "Longest round of the shard's loop lately: how far it is behind", |s| {
+            s.rounds.longest_lately
+        }),
+    ];
+    for (name, help, value) in rounds {
+        let mut metric = encoder.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Gauge)?;
+        for (shard, snapshot) in shards.iter().enumerate() {
+            metric.encode_family(&[("shard", shard)])?.encode_gauge(&value(snapshot).as_secs_f64())?;
+        }
     }
     let help = "Rounds of the shard's loop: what comes in during a round waits for its end";
     let mut metric = encoder.encode_descriptor("round", help, Some(&Unit::Seconds), MetricType::Histogram)?;

@@ -28,16 +28,18 @@ impl Directory {
         Self { rooms: BTreeMap::new(), load: vec![0; shards] }
     }
 
-    /// The shard on which a session of `room` is to be opened: that of the room, or the least loaded. The session counts from
-    /// now on, until [`Self::opened`] or [`Self::abandoned`].
-    pub(super) fn place(&mut self, room: &str) -> usize {
+    /// The shard on which a session of `room` is to be opened: that of the room, or the least loaded, of those that are not
+    /// overloaded if there are any. The session counts from now on, until [`Self::opened`] or [`Self::abandoned`].
+    pub(super) fn place(&mut self, room: &str, is_overloaded: impl Fn(usize) -> bool) -> usize {
         let shard = match self.rooms.get_mut(room) {
             Some(placement) => {
                 placement.opening += 1;
                 placement.shard
             }
             None => {
-                let shard = (0..self.load.len()).min_by_key(|shard| self.load[*shard]).unwrap_or(0);
+                let shard = (0..self.load.len())
+                    .min_by_key(|shard| (is_overloaded(*shard), self.load[*shard]))
+                    .unwrap_or(0);
                 let placement = Placement { shard, sessions: BTreeMap::new(), opening: 1 };
                 self.rooms.insert(room.to_owned(), placement);
                 shard
@@ -109,7 +111,7 @@ mod tests {
     }
 
     fn open(directory: &mut Directory, room: &str, number: u32) -> usize {
-        let shard = directory.place(room);
+        let shard = directory.place(room, |_| false);
         directory.opened(room, participant(number), SessionName(u64::from(number)));
         shard
     }
@@ -133,12 +135,23 @@ mod tests {
     #[test]
     fn sessions_that_are_opening_weigh_already() {
         let mut directory = Directory::new(2);
-        assert_eq!(directory.place("a"), 0);
-        assert_eq!(directory.place("b"), 1);
+        assert_eq!(directory.place("a", |_| false), 0);
+        assert_eq!(directory.place("b", |_| false), 1);
         assert_eq!(directory.shard_of("a"), Some(0));
         directory.abandoned("a");
         assert_eq!(directory.shard_of("a"), None);
-        assert_eq!(directory.place("c"), 0);
+        assert_eq!(directory.place("c", |_| false), 0);
+    }
+
+    #[test]
+    fn an_overloaded_shard_gets_new_rooms_only_if_all_are_and_keeps_its_own() {
+        let mut directory = Directory::new(2);
+        assert_eq!(open(&mut directory, "a", 1), 0);
+        assert_eq!(open(&mut directory, "b", 2), 1);
+        assert_eq!(open(&mut directory, "b", 3), 1);
+        assert_eq!(directory.place("c", |shard| shard == 0), 1);
+        assert_eq!(directory.place("a", |shard| shard == 0), 0);
+        assert_eq!(directory.place("d", |_| true), 0);
     }
 
     #[test]
@@ -146,7 +159,7 @@ mod tests {
         let mut directory = Directory::new(1);
         open(&mut directory, "a", 1);
         open(&mut directory, "a", 2);
-        directory.place("a");
+        directory.place("a", |_| false);
         end(&mut directory, "a", 1);
         end(&mut directory, "a", 2);
         assert_eq!(directory.rooms(), 1, "one is opening");
@@ -158,7 +171,7 @@ mod tests {
     fn the_end_of_a_replaced_session_ends_nothing_else() {
         let mut directory = Directory::new(1);
         open(&mut directory, "a", 1);
-        directory.place("a");
+        directory.place("a", |_| false);
         directory.opened("a", participant(1), SessionName(99));
         end(&mut directory, "a", 1);
         assert_eq!(directory.sessions().collect::<Vec<_>>(), [("a", participant(1), SessionName(99))]);

@@ -85,9 +85,10 @@ pub async fn start(config: RouterConfig) -> Result<RouterHandle, StartError> {
     drop(crew);
     let (mailboxes, threads, published) = unzip(shards);
 
-    let switchboard = Arc::new(Switchboard::new(mailboxes));
+    let shards: Arc<[_]> = published.into();
+    let switchboard = Arc::new(Switchboard::new(mailboxes, Arc::clone(&shards), clock));
     let control = config.signaling.as_ref().map(|_| Arc::<Published<ControlStatus>>::default());
-    let gallery = Gallery { shards: published.into(), control };
+    let gallery = Gallery { shards, control };
     let stopped = CancellationToken::new();
     let mut farewells = vec![tokio::spawn(Arc::clone(&switchboard).dispatch(event_queue))];
     tokio::spawn(watch_for_failure(Arc::clone(&switchboard), failed.clone(), stopped.clone()));

@@ -28,6 +28,8 @@ pub struct RoundStats {
     pub by_duration: [u64; ROUND_BOUNDS.len() + 1],
     /// The longest since the start.
     pub longest: Duration,
+    /// The longest since the snapshot before this one: how far the shard lags now.
+    pub longest_lately: Duration,
     /// All together.
     pub total: Duration,
 }
@@ -37,6 +39,7 @@ impl RoundStats {
         let class = ROUND_BOUNDS.iter().position(|bound| round <= *bound).unwrap_or(ROUND_BOUNDS.len());
         self.by_duration[class] += 1;
         self.longest = self.longest.max(round);
+        self.longest_lately = self.longest_lately.max(round);
         self.total += round;
     }
 }
@@ -58,6 +61,20 @@ pub struct ShardSnapshot {
     pub cpu_time: Duration,
     /// Whether the kernel is given several datagrams at once.
     pub segments: bool,
+}
+
+/// A shard that lags by more is overloaded: rooms that are new go elsewhere. What comes in waits for the round before it and is
+/// handled in its own, so this is half of what conversation begins to notice.
+pub(super) const OVERLOAD_LAG: Duration = Duration::from_millis(5);
+/// A snapshot that is older says nothing of now: the shard has been idle since.
+const STALE_AFTER: Duration = Duration::from_secs(1);
+
+impl ShardSnapshot {
+    /// Whether the shard lags too far behind to be given another room.
+    #[must_use]
+    pub fn is_overloaded(&self, now: Time) -> bool {
+        self.rounds.longest_lately > OVERLOAD_LAG && now.saturating_since(self.taken_at) < STALE_AFTER
+    }
 }
 
 /// The control connection at one moment.
@@ -127,6 +144,17 @@ mod tests {
         assert_eq!(stats.by_duration, [1, 1, 0, 0, 0, 1, 0, 0, 1]);
         assert_eq!(stats.longest, Duration::from_micros(300_001));
         assert_eq!(stats.total, Duration::from_micros(320_202));
+    }
+
+    #[test]
+    fn a_shard_is_overloaded_while_it_lags_and_not_when_it_has_been_idle_since() {
+        let at = |millis| Time::ZERO + Duration::from_millis(millis);
+        let mut snapshot = ShardSnapshot { taken_at: at(0), ..ShardSnapshot::default() };
+        snapshot.rounds.note(OVERLOAD_LAG);
+        assert!(!snapshot.is_overloaded(at(0)));
+        snapshot.rounds.note(OVERLOAD_LAG + Duration::from_nanos(1));
+        assert!(snapshot.is_overloaded(at(999)));
+        assert!(!snapshot.is_overloaded(at(1_000)));
     }
 
     #[test]

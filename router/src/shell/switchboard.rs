@@ -14,6 +14,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::directory::Directory;
+use super::stats::{Published, ShardSnapshot};
+use crate::clock::Clock;
 use crate::core::{Command, EndReason, Event, OpenRefused, OpenRequest, SessionName};
 
 /// Commands that wait for a shard. It takes them within a round; a full mailbox means that it is far behind.
@@ -134,10 +136,17 @@ pub(crate) struct Switchboard {
     /// Cancelled with `State::is_stopping`, for those who wait.
     stopping: CancellationToken,
     mailboxes: Vec<Mailbox>,
+    /// How each shard does.
+    shards: Arc<[Arc<Published<ShardSnapshot>>]>,
+    clock: Clock,
 }
 
 impl Switchboard {
-    pub(super) fn new(mailboxes: Vec<Mailbox>) -> Self {
+    pub(super) fn new(
+        mailboxes: Vec<Mailbox>,
+        shards: Arc<[Arc<Published<ShardSnapshot>>]>,
+        clock: Clock,
+    ) -> Self {
         let state = State {
             directory: Directory::new(mailboxes.len()),
             pending: BTreeMap::new(),
@@ -146,7 +155,7 @@ impl Switchboard {
             generation: 0,
             is_stopping: false,
         };
-        Self { state: Mutex::new(state), stopping: CancellationToken::new(), mailboxes }
+        Self { state: Mutex::new(state), stopping: CancellationToken::new(), mailboxes, shards, clock }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -195,7 +204,10 @@ impl Switchboard {
         }
         let request = state.next_request;
         state.next_request += 1;
-        let shard = state.directory.place(room);
+        let now = self.clock.now();
+        let is_overloaded =
+            |shard: usize| self.shards.get(shard).is_some_and(|shard| shard.get().is_overloaded(now));
+        let shard = state.directory.place(room, is_overloaded);
         let command = Command::Open(OpenRequest { request, room: room.to_owned(), participant, suite });
         if let Err(error) = self.mailboxes[shard].send(command) {
             state.directory.abandoned(room);

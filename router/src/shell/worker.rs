@@ -251,6 +251,7 @@ impl Worker {
         if self.published.try_set(snapshot) {
             self.published_at = now;
             self.has_news = false;
+            self.rounds.longest_lately = Duration::ZERO;
         }
     }
 

@@ -16,6 +16,9 @@ use clap::Parser;
 use sluice_loadgen::terminal::complain;
 use tracing_subscriber::EnvFilter;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A media router for conferences, and what one needs to try it.
 #[derive(Debug, Parser)]
 #[command(name = "sluice", version)]
