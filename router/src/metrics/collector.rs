@@ -130,6 +130,9 @@ fn encode_reasons(
     Ok(())
 }
 
+/// Name, help and value of a gauge of time per shard.
+type DurationGauge = (&'static str, &'static str, fn(&ShardSnapshot) -> std::time::Duration);
+
 fn encode_time(encoder: &mut DescriptorEncoder<'_>, shards: &[ShardSnapshot]) -> Result<(), fmt::Error> {
     let help = "CPU time of the shard's thread";
     let mut metric = encoder.encode_descriptor("cpu", help, Some(&Unit::Seconds), MetricType::Counter)?;
@@ -137,7 +140,7 @@ fn encode_time(encoder: &mut DescriptorEncoder<'_>, shards: &[ShardSnapshot]) ->
         let seconds = snapshot.cpu_time.as_secs_f64();
         metric.encode_family(&[("shard", shard)])?.encode_counter::<NoLabelSet, _, u64>(&seconds, None)?;
     }
-    let rounds: [(_, _, fn(&ShardSnapshot) -> std::time::Duration); 2] = [
+    let rounds: [DurationGauge; 2] = [
         ("longest_round", "Longest round of the shard's loop since its start", |s| s.rounds.longest),
         ("lag", "Longest round of the shard's loop lately: how far it is behind", |s| {
             s.rounds.longest_lately

@@ -17,11 +17,7 @@ impl Bench {
         let (commands, mailbox) = mpsc::channel(mailbox_size);
         let config = ShardConfig { number: 0, addresses: vec!["127.0.0.1:9".parse().unwrap()] };
         Self {
-            switchboard: Switchboard::new(
-                vec![Mailbox { commands, waker }],
-                Arc::new([]),
-                Clock::new(),
-            ),
+            switchboard: Switchboard::new(vec![Mailbox { commands, waker }], Arc::new([]), Clock::new()),
             mailbox,
             shard: Shard::new(config, [7; 32]),
             _poll: poll,
