@@ -106,7 +106,7 @@ fn any_wanted() -> impl Strategy<Value = Vec<WantedSlot>> {
 
 fn any_shown() -> impl Strategy<Value = Vec<ShownSlot>> {
     let slots = proptest::collection::btree_set(any::<u16>(), 0..=SHOWN_PER_PAGE);
-    let status = (0..=8u8).prop_map(|byte| SlotStatus::from_u8(byte).unwrap());
+    let status = (0..=7u8).prop_map(|byte| SlotStatus::from_u8(byte).unwrap());
     let rest = (status, proptest::option::of(any_track_id()), any::<[u8; 4]>(), any::<[u16; 2]>());
     (slots, vec(rest, SHOWN_PER_PAGE)).prop_map(|(slots, rest)| {
         let slot = |(slot, (status, track, bytes, size))| {
