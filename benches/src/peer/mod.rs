@@ -78,7 +78,9 @@ impl Peer {
 
     /// Sets what the slots are to show, from slot 0 on. The router is told by [`Self::tend`].
     pub fn want(&mut self, tracks: &[TrackId]) {
-        self.slots = tracks.iter().map(|track| receive::Slot::new(*track)).collect();
+        // Wherever the addresses of blocks start, different slots check at different times.
+        let phase = u64::from(self.downlink.base() / self.downlink.count()) * 7;
+        self.slots = (phase..).zip(tracks).map(|(phase, track)| receive::Slot::new(*track, phase)).collect();
         self.control.renew_wanted();
     }
 

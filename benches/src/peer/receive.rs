@@ -71,11 +71,12 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    pub(super) const fn new(track: TrackId) -> Self {
+    /// `phase` says which packets are checked.
+    pub(super) const fn new(track: TrackId, phase: u64) -> Self {
         Self {
             track,
             next: None,
-            until_verified: 0,
+            until_verified: phase % VERIFY_EVERY,
             received_since_report: 0,
             counts: SlotCounts { received: 0, missing: 0, late: 0 },
         }
@@ -110,7 +111,7 @@ impl Slot {
         }
     }
 
-    /// Whether this packet is one to be checked. Slots begin at different places.
+    /// Whether this packet is one to be checked.
     const fn is_chosen(&mut self) -> bool {
         let is_chosen = self.until_verified == 0;
         self.until_verified = if is_chosen { VERIFY_EVERY - 1 } else { self.until_verified - 1 };
@@ -160,7 +161,7 @@ mod tests {
     use super::*;
 
     fn count(numbers: &[u16]) -> SlotCounts {
-        let mut slot = Slot::new(TrackId::from_bits(0x101).unwrap());
+        let mut slot = Slot::new(TrackId::from_bits(0x101).unwrap(), 0);
         numbers.iter().for_each(|number| slot.count(*number));
         slot.counts()
     }
@@ -174,7 +175,7 @@ mod tests {
 
     #[test]
     fn one_packet_of_many_is_chosen() {
-        let mut slot = Slot::new(TrackId::from_bits(0x101).unwrap());
+        let mut slot = Slot::new(TrackId::from_bits(0x101).unwrap(), 0);
         let chosen = (0..VERIFY_EVERY * 3).filter(|_| slot.is_chosen()).count();
         assert_eq!(chosen, 3);
     }
