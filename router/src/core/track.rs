@@ -56,7 +56,7 @@ impl Encoding {
             published,
             ssrc,
             subscribers: Vec::new(),
-            pending: Vec::new(),
+            pending: Vec::with_capacity(2 * PACING_QUANTUM_PACKETS),
             flushing: 0,
             flushed_subscribers: 0,
             stats: Reception::default(),
