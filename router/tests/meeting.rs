@@ -4,7 +4,7 @@ mod lab;
 
 use lab::{Lab, camera, person, stranger, want};
 use sluice_client::session::Event as ClientEvent;
-use sluice_router::core::limits::MAX_SESSIONS_PER_SHARD;
+use sluice_router::core::limits::{MAX_SESSIONS_PER_SHARD, PACING_INTERVAL};
 use sluice_router::core::{Command, DropReason, EndReason, Event};
 use sluice_wire::control::{
     AckEntry, AckStatus, CloseCode, OutMessage, PageHeader, SlotStatus, StateKind, Want, WantedSlot,
@@ -324,10 +324,10 @@ fn a_large_frame_leaves_in_quanta_and_arrives_whole() {
     assert!(packets > 35);
     lab.settle();
     assert_eq!(lab.shard.counters().rtp_out - before, 10, "one quantum at once");
-    assert_eq!(lab.shard.poll_timeout(), Some(now + std::time::Duration::from_millis(1)));
+    assert_eq!(lab.shard.poll_timeout(), Some(now + PACING_INTERVAL));
     let frames = lab.frames_of(2, 1, CAMERA);
-    for millis in 1..=4 {
-        lab.now = now + std::time::Duration::from_millis(millis);
+    for interval in 1..=4 {
+        lab.now = now + PACING_INTERVAL * interval;
         lab.settle();
     }
     assert!(lab.shard.counters().rtp_out - before >= packets);
