@@ -335,3 +335,16 @@ fn a_large_frame_leaves_in_quanta_and_arrives_whole() {
     assert_eq!(lab.shard.gauges().pool_slots_in_use, 0);
     lab.assert_all_frames_are_intact();
 }
+
+#[test]
+fn what_waits_of_a_track_that_vanishes_is_forgotten() {
+    let mut lab = Lab::meeting(2);
+    let now = lab.now;
+    let large = lab::picture(person(1), 1, 0, 40_000, true);
+    lab::send(&mut lab.client(1).session, now, CAMERA, 1, &large, true).unwrap();
+    lab.settle();
+    assert!(lab.shard.gauges().pool_slots_in_use > 20);
+    lab.client(1).session.unpublish(CAMERA);
+    lab.settle();
+    assert_eq!(lab.shard.gauges().pool_slots_in_use, 0);
+}
