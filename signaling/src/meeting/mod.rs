@@ -4,9 +4,14 @@
 //! says. A *connection* is a participant's WebSocket; it becomes a participant with its join, and stops being one with its
 //! last message. Every `OpenSession` action is answered by exactly one `SessionOpened` or `SessionRefused` event.
 
+mod settings;
 mod state;
 mod timing;
 
+pub use settings::{
+    ChatPolicy, HostLeaves, InvalidSettings, MeetingKind, MeetingSettings, QualityPreset, RecordingPolicy,
+    SharePolicy,
+};
 pub use state::{Meeting, NUMBERS_PER_BLOCK};
 pub use timing::{EMPTY_LINGER, MeetingTiming};
 

@@ -8,6 +8,7 @@ mod daemon;
 mod names;
 mod rest;
 mod secrets;
+mod settings;
 
 pub use client::{ClientMessage, Join};
 pub use daemon::{
@@ -19,6 +20,10 @@ pub use names::{
 };
 pub use rest::{ApiError, ApiErrorBody, ApiErrorCode, CreateMeeting, MeetingCreated};
 pub use secrets::{MAX_PASSWORD_BYTES, Password, Token};
+pub use settings::{
+    ChatPolicy, HostLeaves, InvalidSettings, MAX_REGION_BYTES, MeetingKind, MeetingSettings, QualityPreset,
+    RecordingPolicy, SharePolicy, is_region,
+};
 
 #[cfg(test)]
 mod tests;
