@@ -60,6 +60,22 @@ impl OutboundSrtp {
         payload: &[u8],
         out: &mut [u8],
     ) -> Result<usize, SealError> {
+        self.seal_rtp_with(index, header, payload, out, |_| {})
+    }
+
+    /// [`Self::seal_rtp`] of a payload that differs in a few bytes from `payload`: `patch` changes the copy in `out` before it
+    /// is sealed. It is not called for a packet that is refused.
+    ///
+    /// # Errors
+    /// [`SealError`]; no state has changed then.
+    pub fn seal_rtp_with(
+        &mut self,
+        index: u64,
+        header: &[u8],
+        payload: &[u8],
+        out: &mut [u8],
+        patch: impl FnOnce(&mut [u8]),
+    ) -> Result<usize, SealError> {
         let parsed = Header::parse(header).filter(|parsed| parsed.len == header.len());
         let parsed = parsed.ok_or(SealError::Malformed)?;
         let place = Place::of(self.block, parsed.ssrc).ok_or(SealError::UnknownSsrc)?;
@@ -75,7 +91,7 @@ impl OutboundSrtp {
         if self.streams.check(place, index) != Verdict::Fresh {
             return Err(SealError::IndexReused);
         }
-        rtp::seal(&self.rtp, &form, index, header, payload, out).map_err(|_| SealError::Malformed)?;
+        rtp::seal(&self.rtp, &form, index, header, payload, out, patch).map_err(|_| SealError::Malformed)?;
         self.streams.accept(place, index);
         Ok(len)
     }

@@ -10,7 +10,7 @@ fn roc(index: u64) -> [u8; 4] {
     ((index >> 16) as u32).to_be_bytes()
 }
 
-/// Seals a packet into `out`, which has exactly the room for it.
+/// Seals a packet into `out`, which has exactly the room for it; `patch` may change the copied payload first.
 ///
 /// # Errors
 /// [`Unspecified`] if the payload is longer than the cipher allows, which is more than a datagram can hold.
@@ -21,12 +21,15 @@ pub(super) fn seal(
     header: &[u8],
     payload: &[u8],
     out: &mut [u8],
+    patch: impl FnOnce(&mut [u8]),
 ) -> Result<(), Unspecified> {
     let ssrc = form.header.ssrc;
     let plain_len = out.len() - cipher.tag_len();
     let (packet, tag_out) = out.split_at_mut(plain_len);
     packet[..header.len()].copy_from_slice(header);
-    packet[header.len() + form.added_len()..].copy_from_slice(payload);
+    let payload_out = &mut packet[header.len() + form.added_len()..];
+    payload_out.copy_from_slice(payload);
+    patch(payload_out);
     form.add_extension(packet);
     form.swap_profile(packet);
     form.arrange(packet);

@@ -45,6 +45,28 @@ fn each_error_has_its_cause() {
 }
 
 #[test]
+fn a_patched_payload_is_sealed_as_if_it_had_been_given() {
+    for suite in SUITES {
+        for cryptex in MODES {
+            for header in [header(media(), 5, 1, Some((0xBEDE, &[0]))), header(media(), 5, 2, None)] {
+                let ((mut plain, _), (mut patched, _)) = (pair(suite, cryptex), pair(suite, cryptex));
+                let (mut expected, mut out) = ([0; 128], [0; 128]);
+                let len = plain.seal_rtp(5, &header, b"pAyload", &mut expected).unwrap();
+                let patch = |payload: &mut [u8]| {
+                    assert_eq!(payload, b"payload");
+                    payload[1] = b'A';
+                };
+                assert_eq!(patched.seal_rtp_with(5, &header, b"payload", &mut out, patch), Ok(len));
+                assert_eq!(out, expected);
+                let refused = patched
+                    .seal_rtp_with(5, &header, b"payload", &mut out, |_| panic!("nothing is to be sealed"));
+                assert_eq!(refused, Err(SealError::IndexReused));
+            }
+        }
+    }
+}
+
+#[test]
 fn compounds_need_the_control_ssrc() {
     for suite in SUITES {
         let (mut outbound, mut inbound) = pair(suite, Cryptex::Required);
