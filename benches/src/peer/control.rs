@@ -74,7 +74,7 @@ impl Control {
             Message::Ack(acks) => acks.entries().for_each(|ack| match ack.kind {
                 StateKind::Published => self.published.acknowledge(ack.page, ack.version),
                 StateKind::Wanted => self.wanted.acknowledge(ack.page, ack.version),
-                StateKind::Shown => {}
+                StateKind::Shown | StateKind::Demand | StateKind::Speakers => {}
             }),
             Message::Page(page) if page.kind == StateKind::Shown => {
                 let version = match self.shown.judge(page.page, page.pages, page.version) {

@@ -169,11 +169,17 @@ pub fn control(bytes: &[u8]) {
         (Message::Page(before), Message::Page(after)) => {
             assert_eq!((before.kind, before.version), (after.kind, after.version));
             assert_eq!((before.page, before.pages), (after.page, after.pages));
-            let count = before.published().count() + before.wanted().count() + before.shown().count();
+            let count = before.published().count()
+                + before.wanted().count()
+                + before.shown().count()
+                + before.demand().count()
+                + before.speakers().count();
             assert_eq!(count, usize::from(before.entry_count()));
             assert!(before.published().eq(after.published()));
             assert!(before.wanted().eq(after.wanted()));
             assert!(before.shown().eq(after.shown()));
+            assert!(before.demand().eq(after.demand()));
+            assert!(before.speakers().eq(after.speakers()));
         }
         (before, after) => assert_eq!(before, after),
     }
@@ -199,6 +205,10 @@ fn write_again(writer: &mut CompoundWriter<'_>, message: &Message<'_>) {
                 }
                 StateKind::Wanted => write(OutMessage::Wanted(header, &page.wanted().collect::<Vec<_>>())),
                 StateKind::Shown => write(OutMessage::Shown(header, &page.shown().collect::<Vec<_>>())),
+                StateKind::Demand => write(OutMessage::Demand(header, &page.demand().collect::<Vec<_>>())),
+                StateKind::Speakers => {
+                    write(OutMessage::Speakers(header, &page.speakers().collect::<Vec<_>>()));
+                }
             }
         }
     }

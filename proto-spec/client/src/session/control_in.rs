@@ -139,7 +139,7 @@ impl ClientSession {
         let outbox = match ack.kind {
             StateKind::Published => &mut self.published,
             StateKind::Wanted => &mut self.wanted,
-            StateKind::Shown => return,
+            StateKind::Shown | StateKind::Demand | StateKind::Speakers => return,
         };
         // A refused page is settled too: repeating it would change nothing.
         outbox.acknowledge(ack.page, ack.version);

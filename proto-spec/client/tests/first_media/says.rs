@@ -237,6 +237,7 @@ impl Rtcp {
             StateKind::Shown => {
                 Self::Shown { version, page, pages, slots: body.shown().map(Shown::of).collect() }
             }
+            other => panic!("the example has no {other:?}"),
         }
     }
 }
@@ -314,6 +315,8 @@ const fn state(kind: StateKind) -> &'static str {
         StateKind::Published => "published",
         StateKind::Wanted => "wanted",
         StateKind::Shown => "shown",
+        StateKind::Demand => "demand",
+        StateKind::Speakers => "speakers",
     }
 }
 

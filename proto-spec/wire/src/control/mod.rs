@@ -4,9 +4,11 @@
 
 mod ack;
 mod close;
+mod demand;
 mod page;
 mod published;
 mod shown;
+mod speakers;
 #[cfg(test)]
 mod tests;
 mod wanted;
@@ -14,9 +16,11 @@ mod writer;
 
 pub use ack::{AckEntry, AckStatus, Acks};
 pub use close::CloseCode;
+pub use demand::{DEMAND_PER_PAGE, Demand, DemandStatus};
 pub use page::{PageHeader, StateKind, StatePage};
 pub use published::{Encodings, PublishedEncoding, PublishedTrack, published_fitting};
 pub use shown::{SHOWN_PER_PAGE, ShownSlot, SlotStatus};
+pub use speakers::{MAX_SPEAKERS, Speaker};
 pub use wanted::{WANTED_PER_PAGE, Want, WantedSlot};
 pub use writer::{OutMessage, write_message};
 

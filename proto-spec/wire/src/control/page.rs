@@ -1,8 +1,8 @@
 //! State pages, `proto-spec/spec/04-control.md` section 4.4.
 
 use super::{
-    ControlError, MAX_PAGE_BODY_BYTES, MAX_PAGES, PublishedTrack, ShownSlot, WantedSlot, published, shown,
-    wanted,
+    ControlError, Demand, MAX_PAGE_BODY_BYTES, MAX_PAGES, PublishedTrack, ShownSlot, Speaker, WantedSlot,
+    demand, published, shown, speakers, wanted,
 };
 use crate::rtp::{BufferTooSmall, Put};
 
@@ -19,6 +19,10 @@ pub enum StateKind {
     Wanted = 9,
     /// What the router shows in them.
     Shown = 10,
+    /// What anyone wants of the tracks that a client publishes.
+    Demand = 11,
+    /// Who spoke last in the room.
+    Speakers = 12,
 }
 
 impl StateKind {
@@ -29,8 +33,16 @@ impl StateKind {
             8 => Some(Self::Published),
             9 => Some(Self::Wanted),
             10 => Some(Self::Shown),
+            11 => Some(Self::Demand),
+            12 => Some(Self::Speakers),
             _ => None,
         }
+    }
+
+    /// Whether clients send it to the router; the router sends the others to clients.
+    #[must_use]
+    pub const fn is_from_client(self) -> bool {
+        matches!(self, Self::Published | Self::Wanted)
     }
 }
 
@@ -100,6 +112,8 @@ impl<'a> StatePage<'a> {
                 StateKind::Published => published::are_valid(count, entries),
                 StateKind::Wanted => wanted::are_valid(count, entries),
                 StateKind::Shown => shown::are_valid(count, entries),
+                StateKind::Demand => demand::are_valid(count, entries),
+                StateKind::Speakers => speakers::are_valid(count, entries),
             };
         if !well_formed {
             return Err(ControlError::MalformedPage { kind, page, version });
@@ -128,17 +142,27 @@ impl<'a> StatePage<'a> {
         shown::entries(self.entries_of(StateKind::Shown))
     }
 
+    /// The encodings of a page of [`StateKind::Demand`]; none of another's.
+    pub fn demand(&self) -> impl Iterator<Item = Demand> + Clone + 'a {
+        demand::entries(self.entries_of(StateKind::Demand))
+    }
+
+    /// The speakers of a page of [`StateKind::Speakers`], the most recent first; none of another's.
+    pub fn speakers(&self) -> impl Iterator<Item = Speaker> + Clone + 'a {
+        speakers::entries(self.entries_of(StateKind::Speakers))
+    }
+
     fn entries_of(&self, kind: StateKind) -> &'a [u8] {
         if self.kind == kind { self.entries } else { &[] }
     }
 }
 
-/// Whether no slot is named twice. Slots that ascend, as writers send them, are checked in one pass.
-pub(super) fn are_distinct(slots: impl Iterator<Item = u16> + Clone) -> bool {
+/// Whether no name is there twice. Names that ascend, as writers send slots, are checked in one pass.
+pub(super) fn are_distinct<T: Ord + Copy>(names: impl Iterator<Item = T> + Clone) -> bool {
     let mut highest = None;
-    slots.clone().enumerate().all(|(index, slot)| {
-        let distinct = Some(slot) > highest || !slots.clone().take(index).any(|earlier| earlier == slot);
-        highest = highest.max(Some(slot));
+    names.clone().enumerate().all(|(index, name)| {
+        let distinct = Some(name) > highest || !names.clone().take(index).any(|earlier| earlier == name);
+        highest = highest.max(Some(name));
         distinct
     })
 }

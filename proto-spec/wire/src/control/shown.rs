@@ -22,7 +22,7 @@ pub enum SlotStatus {
     NotPublished = 2,
     /// Its publisher sends nothing.
     Muted = 3,
-    /// The receiver's bandwidth does not suffice.
+    /// The receiver's bandwidth does not suffice for what was asked; what flows is less, or nothing.
     NoBandwidth = 4,
     /// The receiver may not have it.
     NotAllowed = 5,
@@ -30,6 +30,10 @@ pub enum SlotStatus {
     Unsupported = 6,
     /// The receiver paused it.
     Paused = 7,
+    /// It flows, with less than was asked, for the room's policy has no more.
+    Limited = 8,
+    /// It flows, with less than was asked, for its sender does not send what was asked.
+    NotSent = 9,
 }
 
 impl SlotStatus {
@@ -45,6 +49,8 @@ impl SlotStatus {
             5 => Some(Self::NotAllowed),
             6 => Some(Self::Unsupported),
             7 => Some(Self::Paused),
+            8 => Some(Self::Limited),
+            9 => Some(Self::NotSent),
             _ => None,
         }
     }

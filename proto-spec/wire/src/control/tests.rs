@@ -106,7 +106,7 @@ fn any_wanted() -> impl Strategy<Value = Vec<WantedSlot>> {
 
 fn any_shown() -> impl Strategy<Value = Vec<ShownSlot>> {
     let slots = proptest::collection::btree_set(any::<u16>(), 0..=SHOWN_PER_PAGE);
-    let status = (0..=7u8).prop_map(|byte| SlotStatus::from_u8(byte).unwrap());
+    let status = (0..=9u8).prop_map(|byte| SlotStatus::from_u8(byte).unwrap());
     let rest = (status, proptest::option::of(any_track_id()), any::<[u8; 4]>(), any::<[u16; 2]>());
     (slots, vec(rest, SHOWN_PER_PAGE)).prop_map(|(slots, rest)| {
         let slot = |(slot, (status, track, bytes, size))| {
@@ -114,6 +114,37 @@ fn any_shown() -> impl Strategy<Value = Vec<ShownSlot>> {
             ShownSlot { slot, status, payload_type, track, width, height, fps, encoding, temporal_layers }
         };
         slots.into_iter().zip(rest).map(slot).collect()
+    })
+}
+
+fn any_demand() -> impl Strategy<Value = Vec<Demand>> {
+    let names = proptest::collection::btree_set((0..MAX_TRACKS as u8, 0..MAX_ENCODINGS as u8), 0..=64);
+    let layers = prop_oneof![Just((0, 0)), (1..=MAX_LAYERS, 1..=MAX_LAYERS)];
+    (names, vec((0..4u8, layers), 64)).prop_map(|(names, rest)| {
+        let entry = |((track, encoding), (status, (temporal_layers, spatial_layers)))| Demand {
+            track: TrackNumber(track),
+            encoding,
+            status: DemandStatus::from_u8(status).unwrap(),
+            temporal_layers,
+            spatial_layers,
+        };
+        names.into_iter().zip(rest).map(entry).collect()
+    })
+}
+
+fn any_speakers() -> impl Strategy<Value = Vec<Speaker>> {
+    let tracks = proptest::collection::btree_set(256..=u32::MAX, 0..=MAX_SPEAKERS);
+    let rest = vec((0..=127u8, any::<bool>(), any::<bool>()), MAX_SPEAKERS);
+    (tracks, rest, 0..=MAX_SPEAKERS).prop_map(|(tracks, rest, dominant)| {
+        let entry = |(index, (track, (level, talking, talking_while_muted)))| Speaker {
+            track: TrackId::from_bits(track).unwrap(),
+            level,
+            talking,
+            dominant: index == dominant,
+            talking_while_muted,
+        };
+        // Speakers are in order of time, not of track.
+        tracks.into_iter().rev().zip(rest).enumerate().map(entry).collect()
     })
 }
 
@@ -196,6 +227,42 @@ fn a_shown_page_in_bytes() {
     let header = PageHeader { version: 1, page: 0, pages: 1 };
     let expected = [0, 2, 1, 97, 0, 0, 7, 1, 0x05, 0x00, 0x02, 0xD0, 30, 1, 2, 0];
     assert_eq!(data(&OutMessage::Shown(header, &[slot]))[8..], expected);
+}
+
+#[test]
+fn a_demand_page_in_bytes() {
+    let demand = Demand {
+        track: TrackNumber::SCREEN,
+        encoding: 1,
+        status: DemandStatus::TakenOver,
+        temporal_layers: 3,
+        spatial_layers: 2,
+    };
+    let header = PageHeader { version: 1, page: 0, pages: 1 };
+    assert_eq!(write(&OutMessage::Demand(header, &[])).unwrap()[0], 0x80 | 11);
+    assert_eq!(data(&OutMessage::Demand(header, &[demand]))[8..], [2, 1, 3, 3, 2, 0, 0, 0]);
+}
+
+#[test]
+fn a_speakers_page_in_bytes() {
+    let quiet = Speaker {
+        track: TrackId::from_bits(0x0102_0300).unwrap(),
+        level: 127,
+        talking: false,
+        dominant: false,
+        talking_while_muted: true,
+    };
+    let loud = Speaker { level: 30, talking: true, dominant: true, talking_while_muted: false, ..quiet };
+    let header = PageHeader { version: 1, page: 0, pages: 1 };
+    assert_eq!(write(&OutMessage::Speakers(header, &[])).unwrap()[0], 0x80 | 12);
+    let expected = [[1, 2, 3, 0, 127, 4, 0, 0], [1, 2, 3, 0, 30, 3, 0, 0]];
+    assert_eq!(data(&OutMessage::Speakers(header, &[quiet, loud]))[8..], *expected.as_flattened());
+}
+
+#[test]
+fn who_sends_which_state() {
+    let from_clients = (0..=255).filter_map(StateKind::from_u8).filter(|kind| kind.is_from_client());
+    assert!(from_clients.eq([StateKind::Published, StateKind::Wanted]));
 }
 
 #[test]
@@ -318,7 +385,7 @@ proptest! {
     }
 
     #[test]
-    fn acks_round_trip(entries in vec((8..11u8, 0..MAX_PAGES, 0..4u8, any::<u32>()), 0..20)) {
+    fn acks_round_trip(entries in vec((8..13u8, 0..MAX_PAGES, 0..4u8, any::<u32>()), 0..20)) {
         let entries: Vec<_> = entries
             .into_iter()
             .map(|(kind, page, status, version)| AckEntry {
@@ -360,6 +427,25 @@ proptest! {
         prop_assert_eq!((page.kind, usize::from(page.entry_count())), (StateKind::Shown, slots.len()));
         prop_assert_eq!(page.shown().collect::<Vec<_>>(), slots);
         prop_assert_eq!((page.published().count(), page.wanted().count()), (0, 0));
+        prop_assert_eq!((page.demand().count(), page.speakers().count()), (0, 0));
+    }
+
+    #[test]
+    fn demand_pages_round_trip(header in any_header(), demand in any_demand()) {
+        let bytes = write(&OutMessage::Demand(header, &demand)).unwrap();
+        let Message::Page(page) = read(&bytes) else { panic!() };
+        prop_assert_eq!((page.kind, usize::from(page.entry_count())), (StateKind::Demand, demand.len()));
+        prop_assert_eq!(page.demand().collect::<Vec<_>>(), demand);
+        prop_assert_eq!((page.shown().count(), page.speakers().count()), (0, 0));
+    }
+
+    #[test]
+    fn speakers_pages_round_trip(header in any_header(), speakers in any_speakers()) {
+        let bytes = write(&OutMessage::Speakers(header, &speakers)).unwrap();
+        let Message::Page(page) = read(&bytes) else { panic!() };
+        prop_assert_eq!((page.kind, usize::from(page.entry_count())), (StateKind::Speakers, speakers.len()));
+        prop_assert_eq!(page.speakers().collect::<Vec<_>>(), speakers);
+        prop_assert_eq!((page.shown().count(), page.demand().count()), (0, 0));
     }
 
     #[test]
@@ -373,6 +459,7 @@ proptest! {
     #[test]
     fn damaged_pages_are_pages_or_errors(
         header in any_header(), tracks in any_tracks(), wanted in any_wanted(), shown in any_shown(),
+        demand in any_demand(), speakers in any_speakers(),
         damage in vec((any::<prop::sample::Index>(), any::<u8>()), 1..4), cut in 0..20usize,
     ) {
         let tracks = &tracks[..published_fitting(&tracks)];
@@ -380,6 +467,8 @@ proptest! {
             OutMessage::Published(header, tracks),
             OutMessage::Wanted(header, &wanted),
             OutMessage::Shown(header, &shown),
+            OutMessage::Demand(header, &demand),
+            OutMessage::Speakers(header, &speakers),
         ] {
             let mut bytes = write(&message).unwrap()[12..].to_vec();
             bytes.insert(0, write(&message).unwrap()[0]);

@@ -1,7 +1,8 @@
 //! The writer of control messages.
 
 use super::{
-    APP_NAME, AckEntry, CloseCode, PageHeader, PublishedTrack, ShownSlot, StateKind, WantedSlot, subtype,
+    APP_NAME, AckEntry, CloseCode, Demand, PageHeader, PublishedTrack, ShownSlot, Speaker, StateKind,
+    WantedSlot, subtype,
 };
 use crate::rtcp::CompoundWriter;
 use crate::rtp::{BufferTooSmall, Put};
@@ -29,6 +30,10 @@ pub enum OutMessage<'a> {
     Wanted(PageHeader, &'a [WantedSlot]),
     /// A page of the shown state, at most [`super::SHOWN_PER_PAGE`] slots.
     Shown(PageHeader, &'a [ShownSlot]),
+    /// A page of the demand state, at most [`super::DEMAND_PER_PAGE`] encodings.
+    Demand(PageHeader, &'a [Demand]),
+    /// The page of the speakers state, at most [`super::MAX_SPEAKERS`].
+    Speakers(PageHeader, &'a [Speaker]),
 }
 
 impl OutMessage<'_> {
@@ -44,6 +49,8 @@ impl OutMessage<'_> {
             Self::Published(..) => StateKind::Published as u8,
             Self::Wanted(..) => StateKind::Wanted as u8,
             Self::Shown(..) => StateKind::Shown as u8,
+            Self::Demand(..) => StateKind::Demand as u8,
+            Self::Speakers(..) => StateKind::Speakers as u8,
         }
     }
 
@@ -57,6 +64,8 @@ impl OutMessage<'_> {
             Self::Published(header, tracks) => header.put_page(put, tracks, PublishedTrack::put),
             Self::Wanted(header, slots) => header.put_page(put, slots, WantedSlot::put),
             Self::Shown(header, slots) => header.put_page(put, slots, ShownSlot::put),
+            Self::Demand(header, encodings) => header.put_page(put, encodings, Demand::put),
+            Self::Speakers(header, speakers) => header.put_page(put, speakers, Speaker::put),
         }
     }
 }

@@ -10,6 +10,8 @@ pub struct AudioLevel {
 }
 
 impl AudioLevel {
+    /// The level of silence, -dBov.
+    pub const SILENCE: u8 = 127;
     /// Bytes of the element's content.
     pub const BYTES: usize = 1;
 

@@ -135,7 +135,9 @@ impl Shard {
     ) -> Result<(), DropReason> {
         match Message::parse(&app) {
             Ok(message) => self.handle_message(now, key, meta, message),
-            Err(ControlError::MalformedPage { kind: StateKind::Shown, .. }) => Err(DropReason::Misdirected),
+            Err(ControlError::MalformedPage { kind, .. }) if !kind.is_from_client() => {
+                Err(DropReason::Misdirected)
+            }
             Err(ControlError::MalformedPage { kind, page, version }) => {
                 self.acknowledge(key, AckEntry { kind, page, status: AckStatus::Malformed, version })?;
                 Err(DropReason::MalformedControl)

@@ -32,7 +32,7 @@ impl Shard {
         let arrival = match page.kind {
             StateKind::Published => session.published.judge(page.page, page.pages, page.version),
             StateKind::Wanted => session.wanted.judge(page.page, page.pages, page.version),
-            StateKind::Shown => return Err(DropReason::Misdirected),
+            StateKind::Shown | StateKind::Demand | StateKind::Speakers => return Err(DropReason::Misdirected),
         };
         let (version, status) = match arrival {
             Arrival::Known(version) => (version, AckStatus::Applied),
@@ -40,7 +40,7 @@ impl Shard {
             Arrival::New => {
                 let status = match page.kind {
                     StateKind::Published => self.apply_published(now, key, page),
-                    StateKind::Wanted | StateKind::Shown => self.apply_wanted(now, key, page),
+                    _ => self.apply_wanted(now, key, page),
                 };
                 (page.version, status)
             }

@@ -34,6 +34,9 @@ const CAMERA: [u8; 32] =
 const WANTED: [u8; 12] = [0, 1, 1, 0, 0, 0, 7, 1, 0, 0, 0, 0];
 const SHOWN: [u8; 16] = [0, 1, 0, 97, 0, 0, 7, 1, 0, 0, 0, 0, 0, 0, 0, 0];
 
+const DEMAND: [u8; 8] = [1, 2, 0, 3, 1, 0, 0, 0];
+const SPEAKER: [u8; 8] = [0, 0, 7, 0, 40, 1, 0, 0];
+
 /// The entry with a byte changed.
 fn changed<const N: usize>(entry: [u8; N], at: usize, byte: u8) -> [u8; N] {
     let mut entry = entry;
@@ -47,6 +50,8 @@ fn the_samples_are_well_formed() {
     accepted(StateKind::Published, 2, &[&MICROPHONE[..], &CAMERA].concat());
     accepted(StateKind::Wanted, 1, &WANTED);
     accepted(StateKind::Shown, 1, &SHOWN);
+    accepted(StateKind::Demand, 1, &DEMAND);
+    accepted(StateKind::Speakers, 1, &SPEAKER);
 }
 
 #[test]
@@ -57,7 +62,7 @@ fn other_names_are_not_ours() {
 
 #[test]
 fn reserved_subtypes_are_unknown() {
-    for subtype in [7, 11, 12, 13, 31] {
+    for subtype in [7, 13, 14, 31] {
         assert_eq!(parse(subtype, &[]), Err(ControlError::UnknownSubtype(subtype)));
     }
 }
@@ -78,6 +83,8 @@ fn fields_that_are_0_are_ignored() {
     accepted(StateKind::Published, 1, &changed(MICROPHONE, 3, 0xFE));
     accepted(StateKind::Wanted, 1, &changed(WANTED, 3, 0xFE));
     accepted(StateKind::Shown, 1, &changed(SHOWN, 15, 9));
+    accepted(StateKind::Demand, 1, &changed(changed(DEMAND, 5, 9), 7, 9));
+    accepted(StateKind::Speakers, 1, &changed(changed(SPEAKER, 5, 0xF8), 7, 9));
 }
 
 #[test]
@@ -88,7 +95,7 @@ fn close_codes_of_a_later_version_are_kept() {
 #[test]
 fn acks() {
     let malformed = Err(ControlError::Malformed { subtype: 6 });
-    for entry in [[7, 0, 0, 0], [11, 0, 0, 0], [8, MAX_PAGES, 0, 0], [8, 0, 4, 0]] {
+    for entry in [[7, 0, 0, 0], [13, 0, 0, 0], [8, MAX_PAGES, 0, 0], [8, 0, 4, 0]] {
         assert_eq!(parse(6, &[&entry[..], &[0, 0, 0, 1]].concat()), malformed);
     }
     assert_eq!(parse(6, &[8, 0, 0, 0, 0, 0, 0, 1, 8, 0, 0, 0]), malformed);
@@ -97,7 +104,7 @@ fn acks() {
 
 #[test]
 fn page_headers() {
-    for subtype in 8..=10 {
+    for subtype in 8..=12 {
         let malformed = Err(ControlError::Malformed { subtype });
         for len in 0..8 {
             assert_eq!(parse(subtype, &page(0, &[])[..len]), malformed);
@@ -110,9 +117,13 @@ fn page_headers() {
 
 #[test]
 fn entry_counts_that_are_wrong() {
-    for (kind, entry) in
-        [(StateKind::Published, &MICROPHONE[..]), (StateKind::Wanted, &WANTED), (StateKind::Shown, &SHOWN)]
-    {
+    for (kind, entry) in [
+        (StateKind::Published, &MICROPHONE[..]),
+        (StateKind::Wanted, &WANTED),
+        (StateKind::Shown, &SHOWN),
+        (StateKind::Demand, &DEMAND),
+        (StateKind::Speakers, &SPEAKER),
+    ] {
         refused(kind, 0, entry);
         refused(kind, 2, entry);
         refused(kind, u16::MAX, entry);
@@ -195,10 +206,51 @@ fn wanted_slots_one_by_one() {
 
 #[test]
 fn shown_slots_one_by_one() {
-    refused(StateKind::Shown, 1, &changed(SHOWN, 2, 9));
+    refused(StateKind::Shown, 1, &changed(SHOWN, 2, 10));
     // A track of participant 0, and none at all.
     refused(StateKind::Shown, 1, &changed(SHOWN, 6, 0));
     accepted(StateKind::Shown, 1, &changed(changed(SHOWN, 6, 0), 7, 0));
+}
+
+#[test]
+fn demand_one_by_one() {
+    let refused = |entry: &[u8]| refused(StateKind::Demand, 1, entry);
+    refused(&changed(DEMAND, 0, MAX_TRACKS as u8));
+    refused(&changed(DEMAND, 1, MAX_ENCODINGS as u8));
+    refused(&changed(DEMAND, 2, 4));
+    refused(&changed(DEMAND, 3, MAX_LAYERS + 1));
+    refused(&changed(DEMAND, 4, MAX_LAYERS + 1));
+    // Some layers of one kind and none of the other.
+    refused(&changed(DEMAND, 3, 0));
+    refused(&changed(DEMAND, 4, 0));
+    accepted(StateKind::Demand, 1, &changed(changed(DEMAND, 3, 0), 4, 0));
+}
+
+#[test]
+fn demand_that_names_an_encoding_twice() {
+    refused(StateKind::Demand, 2, &[DEMAND, changed(DEMAND, 3, 1)].concat());
+    refused(StateKind::Demand, 3, &[changed(DEMAND, 1, 3), DEMAND, changed(DEMAND, 1, 3)].concat());
+    accepted(StateKind::Demand, 2, &[DEMAND, changed(DEMAND, 0, 0)].concat());
+    accepted(StateKind::Demand, 2, &[DEMAND, changed(DEMAND, 1, 0)].concat());
+}
+
+#[test]
+fn speakers_one_by_one() {
+    let refused = |entry: &[u8]| refused(StateKind::Speakers, 1, entry);
+    refused(&changed(SPEAKER, 4, 128));
+    refused(&changed(SPEAKER, 2, 0));
+    accepted(StateKind::Speakers, 1, &changed(SPEAKER, 4, 127));
+}
+
+#[test]
+fn speakers_together() {
+    let speakers = |count| (0..count).map(|track| changed(SPEAKER, 3, track)).collect::<Vec<_>>().concat();
+    accepted(StateKind::Speakers, 16, &speakers(16));
+    refused(StateKind::Speakers, 17, &speakers(17));
+    refused(StateKind::Speakers, 2, &[SPEAKER, changed(SPEAKER, 4, 50)].concat());
+    let dominant = changed(SPEAKER, 5, 2);
+    accepted(StateKind::Speakers, 2, &[changed(SPEAKER, 3, 1), dominant].concat());
+    refused(StateKind::Speakers, 2, &[changed(dominant, 3, 1), dominant].concat());
 }
 
 #[test]
