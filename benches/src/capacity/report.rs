@@ -230,7 +230,7 @@ impl Step {
         let held = if kind == Kind::Floor || self.is_held() { "" } else { "  NOT HELD" };
         format!(
             "{name} {:>4} rooms {:>9.0} pps  {total:>5.0} ns ({user:.0} user, {system:.0} system)  core {:>3.0} %  others {:>3.0} %  load {:>3.0} %  \
-             lag p99 {:>6.0} us  lost {}  latency p50 {:.0} p99 {:.0} p99.9 {:.0} us  in {:.1} out {:.1} per message{held}",
+             lag p99 {:>6.0} us  lost {}  long rounds {} of {}  latency p50 {:.0} p99 {:.0} p99.9 {:.0} us  in {:.1} out {:.1} per message{held}",
             self.rooms,
             self.forwarded_pps,
             self.utilisation * 100.0,
@@ -238,6 +238,8 @@ impl Step {
             self.load.utilisation * 100.0,
             self.load.lag_us.p99,
             self.lost,
+            self.long_rounds,
+            self.rounds,
             self.latency_us.p50,
             self.latency_us.p99,
             self.latency_us.p999,

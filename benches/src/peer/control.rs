@@ -17,8 +17,10 @@ use sluice_wire::track::{TrackKind, TrackNumber};
 
 use super::{CAMERA_STREAM, MICROPHONE_STREAM, Peer, Received};
 
-/// A client that sent nothing for this long pings, so that no gap exceeds 200 ms (spec 5.4).
+/// A client that sent nothing for this long gives a sign of life, so that no gap exceeds 200 ms (spec 5.4).
 const KEEPALIVE_AFTER: Duration = Duration::from_millis(150);
+/// The round-trip time is sampled this often, as the reference client does.
+const PING_INTERVAL: Duration = Duration::from_secs(1);
 /// Interval of sender and receiver reports (spec 3.6).
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// The largest plaintext of an SRTCP datagram (spec 4.1).
@@ -44,6 +46,7 @@ pub(super) struct Control {
     pub(super) is_closed: bool,
     pub(super) last_sent: Option<Time>,
     next_report: Option<Time>,
+    next_ping: Option<Time>,
 }
 
 impl Control {
@@ -159,7 +162,7 @@ impl Peer {
         self.control.answers = answers;
     }
 
-    /// Seals what is due: states, a ping if nothing else was sent, reports. To be called every
+    /// Seals what is due: states, signs of life, reports. To be called every
     /// [`TEND_INTERVAL`](super::TEND_INTERVAL).
     pub fn tend(&mut self, now: Time, batch: &mut TransmitBatch) {
         self.answer(now, batch);
@@ -170,11 +173,14 @@ impl Peer {
             self.send_reports(now, batch);
         }
         let is_silent = |last| now.saturating_since(last) >= KEEPALIVE_AFTER;
-        if self.control.last_sent.is_none_or(is_silent) {
+        if *self.control.next_ping.get_or_insert(now) <= now {
+            self.control.next_ping = Some(now + PING_INTERVAL);
             let token = now.as_nanos();
             self.send_compound(now, batch, |compound, control| {
                 write_message(compound, control, &OutMessage::Ping(token))
             });
+        } else if self.control.last_sent.is_none_or(is_silent) {
+            self.send_compound(now, batch, |_, _| Ok(()));
         }
     }
 

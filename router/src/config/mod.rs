@@ -7,6 +7,7 @@ mod tests;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZero;
 use std::path::Path;
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -22,6 +23,9 @@ pub const MAX_PUBLIC_ADDRESSES: usize = 16;
 /// The shard is 8 bits of the SSRC.
 pub const MAX_SHARDS: usize = 256;
 
+/// The longest time that batching may add to a packet's way through a router, in microseconds.
+pub const MAX_BATCH_WAIT_US: u32 = 5_000;
+
 /// What a router must be told. The default listens on all IPv4 addresses, with one shard per core, and has no signaling.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -35,6 +39,9 @@ pub struct RouterConfig {
     pub shards: Option<NonZero<usize>>,
     /// Pins each shard's thread to a core. Wrong for a process that runs several routers, or clients beside one.
     pub pin_shards: bool,
+    /// Under load a shard collects what comes in for so many microseconds before it sends, at most [`MAX_BATCH_WAIT_US`]: larger
+    /// batches cost less per packet. When nothing more has come in, nothing waits.
+    pub max_batch_wait_us: u32,
     /// Addresses for tickets, most preferred first; port 0 stands for the bound port. Without any, the bound addresses, with
     /// loopback where those are unspecified.
     pub public_addresses: Vec<SocketAddr>,
@@ -108,6 +115,7 @@ impl Default for RouterConfig {
             region: String::new(),
             shards: None,
             pin_shards: true,
+            max_batch_wait_us: 300,
             public_addresses: Vec::new(),
             udp: UdpConfig::default(),
             signaling: None,
@@ -202,6 +210,9 @@ impl RouterConfig {
         if self.shards.is_some_and(|shards| shards.get() > MAX_SHARDS) {
             return Err(wrong("shards", format!("must be 1 to {MAX_SHARDS}")));
         }
+        if self.max_batch_wait_us > MAX_BATCH_WAIT_US {
+            return Err(wrong("max_batch_wait_us", format!("must be at most {MAX_BATCH_WAIT_US}")));
+        }
         if self.public_addresses.len() > MAX_PUBLIC_ADDRESSES {
             return Err(wrong("public_addresses", format!("must be at most {MAX_PUBLIC_ADDRESSES}")));
         }
@@ -213,6 +224,12 @@ impl RouterConfig {
         }
         self.listen()?;
         Ok(())
+    }
+
+    /// [`Self::max_batch_wait_us`] as a duration.
+    #[must_use]
+    pub const fn max_batch_wait(&self) -> Duration {
+        Duration::from_micros(self.max_batch_wait_us as u64)
     }
 
     /// Where to bind.

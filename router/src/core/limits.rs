@@ -22,6 +22,10 @@ pub const MAX_COMPOUND_BYTES: usize = 1_100;
 pub const POOL_SLOTS: usize = 8_192;
 /// Packets of one encoding that wait to be forwarded: a few key frames of 1080p, of about 60 packets each.
 pub const MAX_PENDING_PACKETS: usize = 256;
+/// Room for waiting packets that every encoding has from the start: a key frame, so that none makes it grow.
+pub const EXPECTED_PENDING_PACKETS: usize = 64;
+/// Room for encodings that wait for the flush that every shard has from the start: all of 100 meetings of ten.
+pub const EXPECTED_WAITING_ENCODINGS: usize = 2_048;
 /// Packets of one encoding that leave at once for each receiver: one frame of most streams, so that it is one segmented send,
 /// and no more than a receiver's last hop buffers without harm.
 pub const PACING_QUANTUM_PACKETS: usize = 10;

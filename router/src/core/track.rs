@@ -9,7 +9,7 @@ use sluice_wire::track::{TrackId, TrackKind};
 use super::header::HeaderTemplate;
 use super::ids::{RoomKey, SessionKey, SlotRef};
 use super::key_frame::KeyFrameLimiter;
-use super::limits::{MAX_PENDING_PACKETS, PACING_QUANTUM_PACKETS};
+use super::limits::{EXPECTED_PENDING_PACKETS, MAX_PENDING_PACKETS, PACING_QUANTUM_PACKETS};
 use super::pool::PoolSlot;
 
 /// A part of a pool slot.
@@ -56,7 +56,7 @@ impl Encoding {
             published,
             ssrc,
             subscribers: Vec::new(),
-            pending: Vec::with_capacity(2 * PACING_QUANTUM_PACKETS),
+            pending: Vec::with_capacity(EXPECTED_PENDING_PACKETS),
             flushing: 0,
             flushed_subscribers: 0,
             stats: Reception::default(),

@@ -23,6 +23,7 @@ mod linux;
     )
 )]
 mod portable;
+mod prefetch;
 #[cfg(any(test, target_os = "linux"))]
 mod steering;
 #[cfg(test)]
@@ -32,9 +33,10 @@ pub use self::counters::{IoCounters, SendDrop};
 pub use self::group::{BindError, Details, Family, Listen, PortLock, ShardSocket, ShardSockets, SocketGroup};
 #[cfg(target_os = "linux")]
 use self::linux as platform;
-pub use self::platform::{BatchSender, ReceiveBatch, thread_cpu_time};
+pub use self::platform::{BatchSender, PreciseTimer, ReceiveBatch, thread_cpu_time};
 #[cfg(not(target_os = "linux"))]
 use self::portable as platform;
+pub(crate) use self::prefetch::prefetch;
 
 /// Whether this system can have more than one shard.
 pub const STEERS: bool = platform::STEERS;

@@ -169,3 +169,23 @@ fn reason(error: &io::Error) -> SendDrop {
         _ => SendDrop::Other,
     }
 }
+
+/// A timer finer than the system's readiness queue: there is none here.
+#[derive(Debug)]
+pub struct PreciseTimer(());
+
+impl PreciseTimer {
+    /// A timer that cannot be set.
+    ///
+    /// # Errors
+    /// None.
+    pub const fn new(_: &mio::Registry, _: mio::Token) -> io::Result<Self> {
+        Ok(Self(()))
+    }
+
+    /// `false`: it cannot be set.
+    #[must_use]
+    pub const fn set(&self, _: std::time::Duration) -> bool {
+        false
+    }
+}

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZero;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use mio::{Poll, Waker};
 use rand::rngs::{SysError, SysRng};
@@ -72,7 +73,14 @@ pub async fn start(config: RouterConfig) -> Result<RouterHandle, StartError> {
 
     let (events, event_queue) = mpsc::channel(EVENT_QUEUE);
     let (failures, failed) = watch::channel(None);
-    let crew = Crew { clock, lock: Arc::new(group.lock), events, pin_shards: config.pin_shards, failures };
+    let crew = Crew {
+        clock,
+        lock: Arc::new(group.lock),
+        events,
+        pin_shards: config.pin_shards,
+        max_batch_wait: config.max_batch_wait(),
+        failures,
+    };
     let mut shards = Vec::new();
     // A group has no more shards than a byte can number.
     for (number, sockets) in (0..=u8::MAX).zip(group.shards) {
@@ -132,6 +140,7 @@ struct Crew {
     lock: Arc<PortLock>,
     events: mpsc::Sender<(usize, Event)>,
     pin_shards: bool,
+    max_batch_wait: Duration,
     failures: watch::Sender<Option<ShardFailure>>,
 }
 
@@ -157,6 +166,7 @@ impl Crew {
             events: self.events.clone(),
             published: Arc::clone(&published),
             clock: self.clock,
+            max_batch_wait: self.max_batch_wait,
             lock: Arc::clone(&self.lock),
         })?;
         let pin_to = self.pin_shards.then_some(number);

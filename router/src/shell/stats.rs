@@ -10,11 +10,12 @@ use crate::io::IoCounters;
 
 /// Upper bounds of the classes in which rounds are counted; one more class takes what is longer. A round of more than 10 ms
 /// can be heard.
-pub const ROUND_BOUNDS: [Duration; 8] = [
+pub const ROUND_BOUNDS: [Duration; 9] = [
     Duration::from_micros(100),
     Duration::from_micros(300),
     Duration::from_millis(1),
     Duration::from_millis(3),
+    Duration::from_millis(5),
     Duration::from_millis(10),
     Duration::from_millis(30),
     Duration::from_millis(100),

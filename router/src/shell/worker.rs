@@ -13,24 +13,26 @@ use super::stats::{Published, RoundStats, ShardSnapshot};
 use crate::clock::Clock;
 use crate::core::{Command, Drained, Event, Shard, TransmitBatch};
 use crate::io::{
-    BatchSender, Family, IoCounters, PortLock, Queue, ReceiveBatch, Segmentation, ShardSockets,
+    BatchSender, Family, IoCounters, PortLock, PreciseTimer, Queue, ReceiveBatch, Segmentation, ShardSockets,
     thread_cpu_time,
 };
 
 /// Commands taken in one round: a burst of joins must not hold up media.
 const MAX_COMMANDS_PER_ROUND: usize = 32;
-/// A receive batch that does not end by itself ends after this: the latency that batching may cost under load.
-const MAX_BATCH_AGE: Duration = Duration::from_micros(300);
 /// The snapshot is at most this old while anything happens.
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(100);
 /// Events that the control side has no room for are offered again after this.
 const EVENT_RETRY: Duration = Duration::from_millis(5);
 /// Closes are sent for at most this long after the order to shut down (three of them take 300 ms).
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
-/// Readiness events taken with one call: two sockets and the waker.
+/// Readiness events taken with one call: two sockets, the waker and the timer.
 const POLL_EVENTS: usize = 4;
+/// The readiness queue waits for whole milliseconds: shorter waits are the timer's.
+const COARSE_WAIT: Duration = Duration::from_millis(1);
 /// The token of the waker; those of the sockets are the numbers of their families.
 pub(super) const WAKER: Token = Token(Family::ALL.len());
+/// The token of the timer.
+const TIMER: Token = Token(Family::ALL.len() + 1);
 
 /// What a worker is given.
 pub(super) struct Equipment {
@@ -42,6 +44,8 @@ pub(super) struct Equipment {
     pub(super) events: mpsc::Sender<(usize, Event)>,
     pub(super) published: Arc<Published<ShardSnapshot>>,
     pub(super) clock: Clock,
+    /// A receive batch that does not end by itself ends after this: the latency that batching may cost under load.
+    pub(super) max_batch_wait: Duration,
     /// Held as long as the sockets are.
     pub(super) lock: Arc<PortLock>,
 }
@@ -56,6 +60,8 @@ pub(super) struct Worker {
     events: mpsc::Sender<(usize, Event)>,
     published: Arc<Published<ShardSnapshot>>,
     clock: Clock,
+    max_batch_wait: Duration,
+    timer: PreciseTimer,
     _lock: Arc<PortLock>,
     inbox: ReceiveBatch,
     outbox: Outbox,
@@ -98,13 +104,24 @@ impl Outbox {
 
 impl Worker {
     pub(super) fn new(equipment: Equipment) -> io::Result<Self> {
-        let Equipment { number, core, mut sockets, poll, mailbox, events, published, clock, lock } =
-            equipment;
+        let Equipment {
+            number,
+            core,
+            mut sockets,
+            poll,
+            mailbox,
+            events,
+            published,
+            clock,
+            max_batch_wait,
+            lock,
+        } = equipment;
         for family in Family::ALL {
             if let Some(socket) = sockets.get_mut(family) {
                 poll.registry().register(socket.source(), Token(family as usize), Interest::READABLE)?;
             }
         }
+        let timer = PreciseTimer::new(poll.registry(), TIMER)?;
         Ok(Self {
             number,
             core,
@@ -115,6 +132,8 @@ impl Worker {
             published,
             published_at: clock.now(),
             clock,
+            max_batch_wait,
+            timer,
             _lock: lock,
             inbox: ReceiveBatch::new(),
             outbox: Outbox {
@@ -188,7 +207,7 @@ impl Worker {
     }
 
     fn receive(&mut self) {
-        let until = self.clock.now() + MAX_BATCH_AGE;
+        let until = self.clock.now() + self.max_batch_wait;
         while self.is_readable != [false; Family::ALL.len()] {
             for family in Family::ALL {
                 self.receive_from(family);
@@ -256,7 +275,10 @@ impl Worker {
     }
 
     fn wait(&mut self, now: Time, ready: &mut Events) -> io::Result<()> {
-        match self.poll.poll(ready, self.timeout(now)) {
+        let timeout = self.timeout(now);
+        let is_fine = timeout.is_some_and(|timeout| !timeout.is_zero() && timeout < COARSE_WAIT);
+        let is_set = is_fine && timeout.is_some_and(|timeout| self.timer.set(timeout));
+        match self.poll.poll(ready, if is_set { Some(COARSE_WAIT) } else { timeout }) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             Err(error) => return Err(error),
@@ -266,6 +288,8 @@ impl Worker {
         for event in ready.iter() {
             match event.token() {
                 WAKER => self.has_mail = true,
+                // What is due is found by the clock.
+                TIMER => {}
                 Token(family) => self.is_readable[family] = true,
             }
         }

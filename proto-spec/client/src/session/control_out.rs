@@ -12,7 +12,7 @@ use sluice_wire::rtp::BufferTooSmall;
 use sluice_wire::ssrc::{StreamIndex, StreamRole};
 use sluice_wire::time::Time;
 
-use super::liveness::Finding;
+use super::liveness::{Finding, Sign};
 use super::{ClientSession, Echo, Event, Phase};
 
 /// Interval of sender and receiver reports (spec 3.6).
@@ -114,7 +114,7 @@ impl ClientSession {
         }
     }
 
-    /// Sends what the clock asks for: pings, moves, key frame requests.
+    /// Sends what the clock asks for: signs of life, moves, key frame requests.
     fn send_duties(&mut self, now: Time) {
         let mut asked: Vec<u32> = Vec::new();
         for (slot, receiver) in &mut self.receivers {
@@ -125,9 +125,10 @@ impl ClientSession {
         }
         self.stats.key_frame_requests_sent += asked.len() as u64;
         let wants_move = self.liveness.take_move(now);
-        let token = self.liveness.take_ping(now).then(|| self.rng.next_u64());
+        let sign = self.liveness.take_sign(now);
+        let token = (sign == Some(Sign::Ping)).then(|| self.rng.next_u64());
         let remote = self.remote;
-        if asked.is_empty() && !wants_move && token.is_none() {
+        if asked.is_empty() && !wants_move && sign.is_none() {
             return;
         }
         self.send_compound(now, remote, |compound, control| {

@@ -6,7 +6,7 @@ use sluice_wire::time::Time;
 
 /// How often the session looks after itself.
 const TICK: Duration = Duration::from_millis(50);
-/// A session that sent nothing for this long pings at its next tick, so that no gap exceeds 200 ms.
+/// A session that sent nothing for this long gives a sign of life at its next tick, so that no gap exceeds 200 ms.
 const KEEPALIVE_AFTER: Duration = Duration::from_millis(150);
 /// Silence after which the path is suspect.
 const SUSPECT_AFTER: Duration = Duration::from_millis(500);
@@ -23,6 +23,15 @@ pub(super) enum Finding {
     Fine,
     BecameSuspect,
     Dead,
+}
+
+/// A sign of life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sign {
+    /// One that the router answers.
+    Ping,
+    /// An empty receiver report: the router is heard anyway, and a thousand listeners' pongs would cost it more than their media.
+    Report,
 }
 
 #[derive(Debug)]
@@ -92,18 +101,16 @@ impl Liveness {
         Finding::Fine
     }
 
-    /// Whether a ping is due; if so it counts as sent.
-    pub(super) fn take_ping(&mut self, now: Time) -> bool {
-        let since_ping = self.last_ping.map_or(Duration::MAX, |last| now.saturating_since(last));
-        let since_sent = self.last_sent.map_or(Duration::MAX, |last| now.saturating_since(last));
+    /// The sign of life that is due; it counts as sent.
+    pub(super) fn take_sign(&mut self, now: Time) -> Option<Sign> {
+        let since = |last: Option<Time>| last.map_or(Duration::MAX, |last| now.saturating_since(last));
+        let (since_ping, since_sent) = (since(self.last_ping), since(self.last_sent));
         let urgent = self.is_suspect || !self.is_connected;
-        let is_due = since_sent >= KEEPALIVE_AFTER
-            || since_ping >= PING_INTERVAL
-            || (urgent && since_ping >= URGENT_INTERVAL);
-        if is_due {
+        if since_ping >= PING_INTERVAL || (urgent && since_ping >= URGENT_INTERVAL) {
             self.last_ping = Some(now);
+            return Some(Sign::Ping);
         }
-        is_due
+        (since_sent >= KEEPALIVE_AFTER).then_some(Sign::Report)
     }
 
     /// Whether a move is due; if so it counts as sent.
@@ -126,19 +133,33 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_sender_pings_within_200_ms() {
+    fn a_silent_sender_gives_a_sign_within_200_ms_and_pings_once_a_second() {
         let mut liveness = Liveness::new(at(0));
         liveness.is_connected = true;
-        let mut last = 0;
+        let (mut last, mut pings) = (0, 0);
         for millis in 0..3_000 {
             liveness.on_heard(at(millis));
-            if liveness.tick(at(millis)) && liveness.take_ping(at(millis)) {
+            if !liveness.tick(at(millis)) {
+                continue;
+            }
+            if let Some(sign) = liveness.take_sign(at(millis)) {
                 assert!(millis - last <= 200, "{last} {millis}");
                 last = millis;
+                pings += u32::from(sign == Sign::Ping);
                 liveness.on_sent(at(millis));
             }
         }
         assert!(last > 2_700);
+        assert_eq!(pings, 3);
+    }
+
+    #[test]
+    fn a_router_that_is_silent_is_pinged_every_100_ms() {
+        let mut liveness = Liveness::new(at(0));
+        liveness.is_connected = true;
+        assert_eq!(liveness.find(at(500)), Finding::BecameSuspect);
+        let signs = (500..1_000).filter(|millis| liveness.take_sign(at(*millis)) == Some(Sign::Ping));
+        assert_eq!(signs.collect::<Vec<_>>(), [500, 600, 700, 800, 900]);
     }
 
     #[test]

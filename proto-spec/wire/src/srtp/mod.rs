@@ -16,6 +16,7 @@ mod outbound;
 mod replay;
 mod rtcp;
 mod rtp;
+mod sealed;
 mod streams;
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use super::cipher::Cipher;
 use super::cryptex::{Cryptex, Header};
 use super::index::{MAX_RTCP_INDEX, MAX_RTP_INDEX};
 use super::kdf::{Purpose, SessionKeys};
-use super::replay::Verdict;
-use super::streams::{Place, Streams};
+use super::sealed::SealedIndices;
+use super::streams::Place;
 use super::{KeyError, SealError, rtcp, rtp};
 
 /// Seals what one direction of a session sends: keys, and which indices were used.
@@ -21,7 +21,7 @@ pub struct OutboundSrtp {
     rtcp: Cipher,
     block: SsrcBlock,
     cryptex: Cryptex,
-    streams: Streams,
+    sealed: SealedIndices,
     next_rtcp_index: u32,
 }
 
@@ -42,14 +42,14 @@ impl OutboundSrtp {
     }
 
     pub(super) fn with_ciphers(rtp: Cipher, rtcp: Cipher, block: SsrcBlock, cryptex: Cryptex) -> Self {
-        Self { rtp, rtcp, block, cryptex, streams: Streams::default(), next_rtcp_index: 0 }
+        Self { rtp, rtcp, block, cryptex, sealed: SealedIndices::default(), next_rtcp_index: 0 }
     }
 
     /// Seals an RTP packet into `out` and gives its length.
     ///
     /// `header` is all of the RTP header: fixed part, CSRCs and extension block (profile 0xBEDE or 0x1000 under
-    /// [`Cryptex::Required`]). `index` is the 48-bit packet index, whose low 16 bits are the header's sequence number. Indices
-    /// may go back by less than 1,024. Header and payload are copied into `out` once and sealed there.
+    /// [`Cryptex::Required`]). `index` is the 48-bit packet index, whose low 16 bits are the header's sequence number. An
+    /// index that was skipped may be sealed later, as long as it is in one of the last 256 gaps of the direction. Header and payload are copied into `out` once and sealed there.
     ///
     /// # Errors
     /// [`SealError`]; no state has changed then.
@@ -88,11 +88,11 @@ impl OutboundSrtp {
         let form = parsed.to_seal(self.cryptex)?;
         let len = header.len() + form.added_len() + payload.len() + self.rtp.tag_len();
         let out = out.get_mut(..len).ok_or(SealError::BufferTooSmall)?;
-        if self.streams.check(place, index) != Verdict::Fresh {
+        if !self.sealed.is_fresh(place, index) {
             return Err(SealError::IndexReused);
         }
         rtp::seal(&self.rtp, &form, index, header, payload, out, patch).map_err(|_| SealError::Malformed)?;
-        self.streams.accept(place, index);
+        self.sealed.accept(place, index);
         Ok(len)
     }
 

@@ -27,6 +27,11 @@ impl Place {
         let offset = (ssrc - block.base()) as usize;
         (stream != StreamIndex::CONTROL).then_some(Self { offset, stream, role })
     }
+
+    /// The SSRC's distance from the block's base.
+    pub(super) const fn offset(self) -> usize {
+        self.offset
+    }
 }
 
 /// A window per SSRC that was used. Grows with the highest used SSRC of the block, which is at most 65,536.

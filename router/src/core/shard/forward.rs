@@ -1,6 +1,7 @@
 //! The fan-out: pending packets of an encoding go to each of its subscribers in turn, so that a frame's packets for one
 //! receiver stand side by side in the batch and leave as one segmented send.
 
+use slotmap::SlotMap;
 use sluice_wire::control::SlotStatus;
 use sluice_wire::ssrc::{StreamIndex, StreamRole};
 use sluice_wire::time::Time;
@@ -15,6 +16,7 @@ use crate::core::path::{Blocked, Target};
 use crate::core::pool::PacketPool;
 use crate::core::session::{Admission, Session};
 use crate::core::track::Packet;
+use crate::io::prefetch;
 
 /// What a track's packets have in common.
 #[derive(Clone, Copy)]
@@ -75,6 +77,7 @@ impl Shard {
                 break;
             }
             encoding.flushed_subscribers += 1;
+            announce(&self.sessions, &encoding.subscribers[encoding.flushed_subscribers..]);
             let Some(session) = self.sessions.get_mut(subscriber.session) else { continue };
             for packet in packets {
                 let (pool, counters) = (&self.pool, &mut self.counters);
@@ -109,6 +112,20 @@ impl Shard {
             session.touch_shown(subscriber.slot);
         }
         self.has_something_to_say(subscriber.session);
+    }
+}
+
+/// Has the state of the next receivers brought into the cache: among thousands it is in memory alone, and a fetch takes as long as
+/// sealing a quarter of a packet. The slot of the very next one can be found, for its session was announced a receiver ago.
+fn announce(sessions: &SlotMap<SessionKey, Session>, next: &[SlotRef]) {
+    if let Some(session) = next.get(1).and_then(|after| sessions.get(after.session)) {
+        prefetch(session);
+    }
+    if let Some((session, slot)) =
+        next.first().and_then(|next| Some((sessions.get(next.session)?, next.slot)))
+        && let Some(slot) = session.slots.get(usize::from(slot))
+    {
+        prefetch(slot);
     }
 }
 

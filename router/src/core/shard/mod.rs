@@ -25,7 +25,9 @@ pub use self::api::{
 use super::batch::TransmitBatch;
 use super::counters::{Counters, DropReason};
 use super::ids::{EncodingRef, RoomKey, SessionKey, TrackKey};
-use super::limits::{MAX_DATAGRAM_BYTES, MAX_EVENTS, MAX_PENDING_PACKETS, POOL_SLOTS, TICK_PHASES};
+use super::limits::{
+    EXPECTED_WAITING_ENCODINGS, MAX_DATAGRAM_BYTES, MAX_EVENTS, MAX_PENDING_PACKETS, POOL_SLOTS, TICK_PHASES,
+};
 use super::pool::PacketPool;
 use super::room::Room;
 use super::session::Session;
@@ -75,8 +77,8 @@ impl Shard {
             room_names: BTreeMap::new(),
             tracks: SlotMap::with_key(),
             pool: PacketPool::new(),
-            dirty: VecDeque::new(),
-            paced: VecDeque::new(),
+            dirty: VecDeque::with_capacity(EXPECTED_WAITING_ENCODINGS),
+            paced: VecDeque::with_capacity(EXPECTED_WAITING_ENCODINGS),
             is_full: false,
             talkative: VecDeque::new(),
             phases: std::array::from_fn(|_| Vec::new()),

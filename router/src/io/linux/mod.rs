@@ -7,6 +7,7 @@ mod options;
 mod receive;
 mod send;
 mod thread_time;
+mod timer;
 
 pub use self::lock::PortLock;
 #[cfg(test)]
@@ -15,6 +16,7 @@ pub(super) use self::options::{ask_for_details, attach_steering, coalesce, share
 pub use self::receive::ReceiveBatch;
 pub use self::send::BatchSender;
 pub use self::thread_time::thread_cpu_time;
+pub use self::timer::PreciseTimer;
 
 /// Several shards can share a port.
 pub(super) const STEERS: bool = true;
