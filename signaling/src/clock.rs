@@ -48,3 +48,9 @@ pub fn unix_millis(time: Time) -> i64 {
     let millis = Duration::from_nanos(time.as_nanos()).as_millis();
     i64::try_from(millis).unwrap_or(i64::MAX)
 }
+
+/// The time that the store keeps as `millis` since the Unix epoch.
+#[must_use]
+pub fn from_unix_millis(millis: i64) -> Time {
+    Time::ZERO + Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+}

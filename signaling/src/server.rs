@@ -19,7 +19,7 @@ use crate::live::{Meetings, MeetingsParts};
 use crate::metrics::Metrics;
 use crate::routers::{RouterControlService, Routers};
 use crate::secrets::{PasswordError, Passwords, TokenHash};
-use crate::store::{Database, MeetingStore, SqliteStore, StoreError};
+use crate::store::{Database, SqlStore, Store, StoreError};
 
 /// How long connections and tasks may take to end when the daemon stops: a close each way, and a write to the store.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -67,7 +67,7 @@ pub struct SignalingHandle {
     grpc_address: SocketAddr,
     routers: Routers,
     metrics: Arc<Metrics>,
-    store: SqliteStore,
+    store: SqlStore,
     tasks: TaskTracker,
     shutdown: CancellationToken,
 }
@@ -82,16 +82,16 @@ pub async fn start(config: SignalingConfig) -> Result<SignalingHandle, StartErro
         return Err(StartError::ZeroInterval);
     }
     let clock = Clock::new();
-    let store = SqliteStore::open(&Database::from(config.database.as_str())).await?;
+    let store = SqlStore::open(&Database::from(config.database.as_str())).await?;
     let (http_listener, http_address) = listen(config.http_listen, Some(HTTP_SEND_BUFFER_BYTES))?;
     let (grpc_listener, grpc_address) = listen(config.grpc_listen, None)?;
     let metrics = Arc::new(Metrics::new());
     let routers = Routers::new(clock, config.timing.registry());
     let tasks = TaskTracker::new();
     let shutdown = CancellationToken::new();
-    let shared_store: Arc<dyn MeetingStore> = Arc::new(store.clone());
+    let shared_store: Arc<dyn Store> = Arc::new(store.clone());
     let meetings = Meetings::start(MeetingsParts {
-        store: Arc::clone(&shared_store),
+        store: Arc::clone(&shared_store) as _,
         routers: routers.clone(),
         passwords: Passwords::new(metrics.password_hashes.clone())?,
         clock,

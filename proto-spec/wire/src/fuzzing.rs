@@ -4,7 +4,9 @@
 //! bounded, and written again it reads the same.
 
 use crate::control::{self, Message, OutMessage, PageHeader, StateKind};
-use crate::ext::{Extensions, MediaExtensions, ONE_BYTE_PROFILE, TWO_BYTE_PROFILE};
+use crate::descriptor::{Descriptors, vp8};
+use crate::ext::{Extensions, FrameMarking, MediaExtensions, ONE_BYTE_PROFILE, TWO_BYTE_PROFILE};
+use crate::payload_type::PayloadType;
 use crate::rtcp::{self, App, CompoundWriter, Packet};
 use crate::rtp::{BufferTooSmall, RtpHeader, RtpPacket};
 
@@ -37,6 +39,30 @@ pub fn rtp(bytes: &[u8]) {
     assert_eq!((again.sequence_number(), again.timestamp()), (packet.sequence_number(), packet.timestamp()));
     assert_eq!(again.ssrc(), packet.ssrc());
     assert!(again.csrcs().eq(packet.csrcs()));
+}
+
+/// Reads a payload as each codec's, and writes other numbers over those of a VP8 descriptor.
+///
+/// # Panics
+/// If a parser breaks a promise.
+pub fn descriptor(payload: &[u8], marker: bool) {
+    let mut descriptors = Descriptors::default();
+    for payload_type in [PayloadType::Vp8, PayloadType::H264, PayloadType::Vp9, PayloadType::Av1] {
+        let marking = descriptors.marking(payload_type, payload, marker);
+        assert!(marking.is_none_or(|marking| FrameMarking::parse(&marking.to_bytes()) == Some(marking)));
+    }
+    let Some(before) = vp8::Descriptor::parse(payload) else { return };
+    assert!(usize::from(before.len) < payload.len());
+    let mut copy = payload.to_vec();
+    before.renumber(&mut copy, 0x5A5A, 0xA5);
+    let after = vp8::Descriptor::parse(&copy).expect("only the numbers have changed");
+    let expected = vp8::Descriptor {
+        picture_id: before.picture_id.map(|id| vp8::PictureId { value: 0x5A5A & id.mask(), ..id }),
+        tl0_pic_idx: before.tl0_pic_idx.map(|index| vp8::Tl0PicIdx { value: 0xA5, ..index }),
+        ..before
+    };
+    assert_eq!(after, expected);
+    assert_eq!(copy[usize::from(before.len)..], payload[usize::from(before.len)..]);
 }
 
 /// Walks an extension block in both forms.

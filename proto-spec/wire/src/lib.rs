@@ -6,6 +6,7 @@
 
 pub mod classify;
 pub mod control;
+pub mod descriptor;
 pub mod ext;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;

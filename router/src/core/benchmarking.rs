@@ -1,10 +1,11 @@
 //! Parts of the core's inside that are measured alone. No interface: it changes with what it shows.
 
+use sluice_wire::ext::FrameMarking;
 use sluice_wire::time::Time;
 
 use super::ids::TrackKey;
+use super::layers::{Admission, Layers, Selection};
 use super::rewrite::Rewriter;
-use super::session::{Admission, Selection};
 
 /// A slot that shows one encoding: what is decided about each packet that comes for it.
 #[derive(Debug)]
@@ -17,7 +18,7 @@ impl Decision {
     /// A slot that waits for its first packet.
     #[must_use]
     pub fn new() -> Self {
-        let selection = Selection { track: TrackKey::default(), current: None, target: 0 };
+        let selection = Selection::new(TrackKey::default(), Layers::whole(0));
         Self { selection, rewriter: Rewriter::new(7) }
     }
 
@@ -30,9 +31,11 @@ impl Decision {
         timestamp: u32,
         now: Time,
     ) -> Option<(u64, u32)> {
-        match self.selection.admit(encoding, is_entry) {
-            Admission::Ignore => return None,
-            Admission::Forward => {}
+        let marking =
+            FrameMarking { start: is_entry, independent: is_entry, end: true, ..FrameMarking::default() };
+        match self.selection.admit(encoding, marking, timestamp) {
+            Admission::Ignore | Admission::Skip => return None,
+            Admission::Forward { .. } => {}
             Admission::Switch { .. } => self.rewriter.switch(index, timestamp, now, 90_000),
         }
         let rewritten = self.rewriter.rewrite(index, timestamp, now)?;

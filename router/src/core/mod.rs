@@ -20,6 +20,7 @@ mod counters;
 mod header;
 mod ids;
 mod key_frame;
+mod layers;
 pub mod limits;
 mod path;
 mod pool;

@@ -1,6 +1,7 @@
 //! Published tracks and their encodings: where packets come in and who wants them.
 
 use sluice_wire::control::{PublishedEncoding, PublishedTrack};
+use sluice_wire::ext::FrameMarking;
 use sluice_wire::payload_type::PayloadType;
 use sluice_wire::reception::Reception;
 use sluice_wire::time::Time;
@@ -9,6 +10,7 @@ use sluice_wire::track::{TrackId, TrackKind};
 use super::header::HeaderTemplate;
 use super::ids::{RoomKey, SessionKey, SlotRef};
 use super::key_frame::KeyFrameLimiter;
+use super::layers::{LayerRates, Layers};
 use super::limits::{EXPECTED_PENDING_PACKETS, MAX_PENDING_PACKETS, PACING_QUANTUM_PACKETS};
 use super::pool::PoolSlot;
 
@@ -30,8 +32,8 @@ pub(crate) struct Packet {
     pub(crate) index: u64,
     pub(crate) timestamp: u32,
     pub(crate) arrival: Time,
-    /// A receiver may start here: the first packet of an independent frame, or any audio packet.
-    pub(crate) is_entry: bool,
+    /// Its place in its frame and layers. Every audio packet is an independent frame of its own.
+    pub(crate) marking: FrameMarking,
 }
 
 /// One RTP stream of a track.
@@ -48,6 +50,8 @@ pub(crate) struct Encoding {
     pub(crate) flushed_subscribers: usize,
     pub(crate) stats: Reception,
     pub(crate) key_frames: KeyFrameLimiter,
+    /// What each layer brings, whether or not anybody wants it.
+    pub(crate) rates: LayerRates,
 }
 
 impl Encoding {
@@ -61,6 +65,7 @@ impl Encoding {
             flushed_subscribers: 0,
             stats: Reception::default(),
             key_frames: KeyFrameLimiter::default(),
+            rates: LayerRates::default(),
         }
     }
 
@@ -68,6 +73,12 @@ impl Encoding {
     pub(crate) fn quantum(&self) -> usize {
         let is_urgent = self.pending.len() >= MAX_PENDING_PACKETS / 2;
         if is_urgent { self.pending.len() } else { self.pending.len().min(PACING_QUANTUM_PACKETS) }
+    }
+
+    /// Bit/s of payload that `layers` of this encoding bring, as measured over the last whole second. `None` while that is not
+    /// known: it just began, or the publisher does not send it.
+    pub(crate) fn bitrate(&self, layers: Layers, now: Time) -> Option<u32> {
+        self.rates.bitrate(layers, now)
     }
 
     pub(crate) fn unsubscribe(&mut self, subscriber: SlotRef) {

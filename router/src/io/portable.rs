@@ -185,7 +185,7 @@ impl PreciseTimer {
 
     /// `false`: it cannot be set.
     #[must_use]
-    pub const fn set(&self, _: std::time::Duration) -> bool {
+    pub const fn set(&self, _: Duration) -> bool {
         false
     }
 }

@@ -142,7 +142,7 @@ mod tests {
         for micros in [100, 101, 20_000, 300_001] {
             stats.note(Duration::from_micros(micros));
         }
-        assert_eq!(stats.by_duration, [1, 1, 0, 0, 0, 1, 0, 0, 1]);
+        assert_eq!(stats.by_duration, [1, 1, 0, 0, 0, 0, 1, 0, 0, 1]);
         assert_eq!(stats.longest, Duration::from_micros(300_001));
         assert_eq!(stats.total, Duration::from_micros(320_202));
     }

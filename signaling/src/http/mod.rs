@@ -24,7 +24,7 @@ use crate::live::Meetings;
 use crate::metrics::Metrics;
 use crate::routers::Routers;
 use crate::secrets::TokenHash;
-use crate::store::MeetingStore;
+use crate::store::Store;
 use error::Failure;
 
 /// The largest body of a request, in bytes: names and a password with room to spare.
@@ -37,8 +37,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct App {
     /// The meetings.
     pub meetings: Meetings,
-    /// For readiness.
-    pub store: Arc<dyn MeetingStore>,
+    /// What is kept.
+    pub store: Arc<dyn Store>,
     /// For readiness and metrics.
     pub routers: Routers,
     /// Counts.

@@ -15,7 +15,7 @@ use super::membership::{Command, Membership};
 use super::outbox::Outbox;
 use super::task;
 use crate::clock::Clock;
-use crate::meeting::{CloseCode, ConnectionId, MeetingTiming};
+use crate::meeting::{CloseCode, ConnectionId, MeetingSettings, MeetingTiming};
 use crate::metrics::Metrics;
 use crate::routers::{RouterEvent, Routers};
 use crate::secrets::{PasswordError, Passwords, TokenHash, meeting_id, token};
@@ -148,10 +148,13 @@ impl Meetings {
         let host_token = token()?;
         let mut meeting = NewMeeting {
             id: meeting_id()?,
+            account: None,
             name: request.name.unwrap_or_default(),
+            settings: MeetingSettings { max_participants, ..MeetingSettings::default() },
             password_hash,
             host_token_hash: TokenHash::of(&host_token),
-            max_participants,
+            schedule: None,
+            duration_minutes: None,
             created_at: self.parts.clock.now(),
         };
         let mut attempts_left = ID_ATTEMPTS;
@@ -224,12 +227,12 @@ impl Meetings {
             passwords.pretend(password).await?;
             return Err(JoinRefusal::Refused);
         };
-        if let Some(hash) = record.password_hash
+        if let Some(hash) = record.password_hash.clone()
             && !passwords.is_right(password, hash).await?
         {
             return Err(JoinRefusal::Refused);
         }
-        if record.ended { Err(JoinRefusal::Ended) } else { Ok(record.id) }
+        if record.ended() { Err(JoinRefusal::Ended) } else { Ok(record.id) }
     }
 
     /// Takes a meeting off the list if nobody has written to it; its task ends then.

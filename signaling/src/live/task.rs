@@ -26,7 +26,7 @@ async fn start(meetings: Meetings, id: MeetingId, mailbox: mpsc::Receiver<Comman
     // Read after the task was listed, so that an end that is noted meanwhile is either read here or comes by mailbox.
     let record = meetings.parts.store.find(&id).await;
     let (max_participants, ended) = match &record {
-        Ok(Some(record)) => (record.max_participants, record.ended),
+        Ok(Some(record)) => (record.settings.max_participants, record.ended()),
         Ok(None) => (0, true),
         Err(error) => {
             tracing::error!(meeting = %id, %error, "the meeting cannot be read");

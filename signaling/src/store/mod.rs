@@ -1,65 +1,47 @@
-//! Where meetings are kept. One trait; SQLite behind it.
+//! Where meetings and what is recorded of them are kept, and the truth about who owns a meeting that goes on.
+//!
+//! Four traits, one for each kind of data, and [`Store`], which is all of them; behind them one implementation in SQL that
+//! speaks SQLite and PostgreSQL. Every call is atomic: it happened as a whole and will be found after a crash, or it did not
+//! happen. What a participant or a caller is told "done" about is written by then.
 
-mod sqlite;
-
-pub use sqlite::{Database, SqliteStore};
-
-use std::ops::Range;
+mod keys;
+mod meetings;
+mod ownership;
+mod records;
+mod sql;
 
 use futures_util::future::BoxFuture;
-use sluice_wire::signaling::{MeetingId, MeetingName};
-use sluice_wire::time::Time;
 
-use crate::secrets::{PasswordHash, TokenHash};
+pub use keys::{ApiKeyRecord, KeyStore, SigningKeyRecord};
+pub use meetings::{
+    MeetingPage, MeetingQuery, MeetingRecord, MeetingState, MeetingStore, MeetingUpdate, NewMeeting, Schedule,
+};
+pub use ownership::{Claim, Lease, Owner, OwnershipStore};
+pub use records::{
+    Attendance, AuditEntry, AuditRecord, Durable, MarkKind, Message, RecordStore, RecordingMark,
+};
+pub use sql::{Database, SqlStore};
 
-#[cfg(test)]
-mod tests;
-
-/// A meeting to be kept.
-#[derive(Clone, Debug)]
-pub struct NewMeeting {
-    /// Its id.
-    pub id: MeetingId,
-    /// What it is called.
-    pub name: MeetingName,
-    /// The hash of its password, if it has one.
-    pub password_hash: Option<PasswordHash>,
-    /// The hash of the token that ends it.
-    pub host_token_hash: TokenHash,
-    /// How many participants it takes.
-    pub max_participants: u32,
-    /// When it was made.
-    pub created_at: Time,
-}
-
-/// A meeting as it is kept.
-#[derive(Clone, Debug)]
-pub struct MeetingRecord {
-    /// Its id.
-    pub id: MeetingId,
-    /// What it is called.
-    pub name: MeetingName,
-    /// The hash of its password, if it has one.
-    pub password_hash: Option<PasswordHash>,
-    /// The hash of the token that ends it.
-    pub host_token_hash: TokenHash,
-    /// How many participants it takes.
-    pub max_participants: u32,
-    /// Whether it is over.
-    pub ended: bool,
-}
+/// The most lines that one page of a listing has, whatever is asked for.
+pub const MAX_PAGE: u32 = 200;
 
 /// Why the store did not do it.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// There is a meeting of this id already.
-    #[error("the meeting id is taken")]
+    /// There is one of this id already.
+    #[error("the id is taken")]
     IdTaken,
     /// There is no such meeting, or it has used its 16 million participant numbers up.
     #[error("no participant number is to be had")]
     NoNumbers,
+    /// Somebody else changed it since it was read.
+    #[error("it was changed in between")]
+    Conflict,
+    /// Another daemon owns the meeting by now: nothing was written, and nothing more may be told to anybody.
+    #[error("another daemon owns the meeting")]
+    Fenced,
     /// What is stored is not what was written.
-    #[error("the stored meeting is damaged: {0}")]
+    #[error("what is stored is damaged: {0}")]
     Damaged(&'static str),
     /// The database failed.
     #[error("database: {0}")]
@@ -72,20 +54,8 @@ pub enum StoreError {
 /// What a call of the store comes to.
 pub type StoreFuture<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
-/// Keeps meetings over restarts. Every call is atomic.
-pub trait MeetingStore: Send + Sync + 'static {
-    /// Keeps a new meeting.
-    fn create<'a>(&'a self, meeting: &'a NewMeeting) -> StoreFuture<'a, ()>;
-
-    /// Finds a meeting, ended ones too.
-    fn find<'a>(&'a self, id: &'a MeetingId) -> StoreFuture<'a, Option<MeetingRecord>>;
-
-    /// Notes that a meeting is over. The first time counts.
-    fn end<'a>(&'a self, id: &'a MeetingId, at: Time) -> StoreFuture<'a, ()>;
-
-    /// Reserves `count` participant numbers that no other call ever returns.
-    fn reserve_numbers<'a>(&'a self, id: &'a MeetingId, count: u32) -> StoreFuture<'a, Range<u32>>;
-
+/// All that is kept.
+pub trait Store: MeetingStore + OwnershipStore + RecordStore + KeyStore {
     /// Whether the store answers.
     fn ping(&self) -> StoreFuture<'_, ()>;
 

@@ -38,7 +38,8 @@ pub struct FrameMarking {
     pub start: bool,
     /// The last packet of a frame.
     pub end: bool,
-    /// The frame can be decoded without any earlier one.
+    /// The frame can be decoded without any of an earlier time. One of a spatial layer above 0 may need the layers below of
+    /// its own time.
     pub independent: bool,
     /// No other frame needs this one.
     pub discardable: bool,
@@ -55,6 +56,12 @@ pub struct FrameMarking {
 impl FrameMarking {
     /// Bytes of the long form with all its fields, which is the form that is written.
     pub const BYTES: usize = 3;
+
+    /// Whether a decoder that has seen nothing can start with this packet.
+    #[must_use]
+    pub const fn is_entry(&self) -> bool {
+        self.start && self.independent && self.layer_id == 0
+    }
 
     /// Reads the short form (1 byte) or the long form (1 to 3 bytes, trailing fields left out being 0).
     #[must_use]

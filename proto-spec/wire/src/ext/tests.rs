@@ -60,6 +60,15 @@ fn frame_marking_in_its_shorter_forms() {
 }
 
 #[test]
+fn decoders_start_at_the_base_of_an_independent_frame() {
+    let entry = FrameMarking { start: true, independent: true, ..Default::default() };
+    assert!(entry.is_entry());
+    assert!(!FrameMarking { start: false, ..entry }.is_entry());
+    assert!(!FrameMarking { independent: false, ..entry }.is_entry());
+    assert!(!FrameMarking { layer_id: 1, ..entry }.is_entry());
+}
+
+#[test]
 fn capture_time_in_its_longer_form() {
     let mut data = [0; 16];
     data[7] = 5;

@@ -17,7 +17,7 @@ use sluice_wire::track::{ParticipantId, TrackNumber};
 pub(crate) use self::duties::{Duties, Echo};
 pub(crate) use self::keys::{SessionKeys, draw_keys};
 pub(crate) use self::listed::Listed;
-pub(crate) use self::slot::{Admission, Selection, Slot};
+pub(crate) use self::slot::Slot;
 use super::ids::{EncodingRef, RoomKey, SessionName, TrackKey};
 use super::path::Paths;
 

@@ -202,7 +202,7 @@ fn shown_slot(session: &Session, number: u16, tracks: &SlotMap<TrackKey, Track>)
     };
     let Some(selection) = slot.and_then(|slot| slot.selection) else { return shown };
     let Some(track) = tracks.get(selection.track) else { return shown };
-    let number = selection.current.unwrap_or(selection.target);
+    let number = selection.current().unwrap_or(selection.target()).encoding;
     shown.payload_type = track.payload_type as u8;
     if let Some(encoding) = track.encodings.get(usize::from(number)) {
         shown.width = encoding.published.width;

@@ -11,10 +11,11 @@ use crate::core::batch::TransmitBatch;
 use crate::core::counters::{Counters, DropReason};
 use crate::core::header::ReceiverFields;
 use crate::core::ids::{EncodingRef, SessionKey, SlotRef};
+use crate::core::layers::Admission;
 use crate::core::limits::{MAX_DATAGRAM_BYTES, PACING_INTERVAL};
 use crate::core::path::{Blocked, Target};
 use crate::core::pool::PacketPool;
-use crate::core::session::{Admission, Session};
+use crate::core::session::Session;
 use crate::core::track::Packet;
 use crate::io::prefetch;
 
@@ -158,10 +159,10 @@ fn forward_one(
         // Before anything changes: a slot must not start with a packet that is not sent.
         return Err(blocked(session.paths.why_blocked()));
     }
-    let sent = match selection.admit(source.encoding.encoding, packet.is_entry) {
-        Admission::Ignore => return Ok(Sent::Continued),
-        Admission::Forward => Sent::Continued,
-        Admission::Switch { leaves } => {
+    let sent = match selection.admit(source.encoding.encoding, packet.marking, packet.timestamp) {
+        Admission::Ignore | Admission::Skip => return Ok(Sent::Continued),
+        Admission::Forward { .. } => Sent::Continued,
+        Admission::Switch { leaves, .. } => {
             slot.rewriter.switch(packet.index, packet.timestamp, packet.arrival, source.clock_rate_hz);
             slot.clock_rate_hz = source.clock_rate_hz;
             slot.status = SlotStatus::Flowing;

@@ -1,6 +1,6 @@
 //! Media in: a packet is opened into the pool, accounted for, and waits on its encoding for the flush.
 
-use sluice_wire::ext::MediaExtensions;
+use sluice_wire::ext::{FrameMarking, MediaExtensions};
 use sluice_wire::rtp::RtpPacket;
 use sluice_wire::srtp::OpenedRtp;
 use sluice_wire::ssrc::StreamRole;
@@ -14,6 +14,18 @@ use crate::core::ids::{EncodingRef, SessionKey};
 use crate::core::limits::MAX_PENDING_PACKETS;
 use crate::core::pool::PoolSlot;
 use crate::core::track::{Packet, PayloadRange};
+
+/// What an audio packet is: a frame by itself, which needs no other.
+const WHOLE_FRAME: FrameMarking = FrameMarking {
+    start: true,
+    end: true,
+    independent: true,
+    discardable: true,
+    base_sync: false,
+    temporal_id: 0,
+    layer_id: 0,
+    tl0_pic_idx: 0,
+};
 
 impl Shard {
     pub(super) fn handle_rtp(
@@ -75,9 +87,9 @@ impl Shard {
         if packet.payload_type != track.payload_type as u8 {
             return Err(DropReason::WrongPayloadType);
         }
-        packet.is_entry = match packet.extensions.frame_marking {
-            _ if track.kind.is_audio() => true,
-            Some(marking) => marking.start && marking.independent,
+        packet.marking = match packet.extensions.frame_marking {
+            _ if track.kind.is_audio() => WHOLE_FRAME,
+            Some(marking) => marking,
             None => return Err(DropReason::MissingFrameMarking),
         };
         let rate_hz = track.payload_type.clock_rate_hz();
@@ -86,7 +98,8 @@ impl Shard {
             track.encodings.get_mut(usize::from(target.encoding)).ok_or(DropReason::UndeclaredStream)?;
         self.counters.rtp_lost_in +=
             encoding.stats.on_packet(packet.index, packet.timestamp, packet.arrival, rate_hz);
-        if is_video && packet.is_entry {
+        encoding.rates.on_packet(packet.marking, usize::from(packet.payload.len), packet.arrival);
+        if is_video && packet.marking.start && packet.marking.independent {
             encoding.key_frames.on_key_frame();
         }
         if encoding.pending.len() >= MAX_PENDING_PACKETS {
@@ -125,7 +138,7 @@ impl Shard {
             index: packet.index,
             timestamp: packet.timestamp,
             arrival: packet.arrival,
-            is_entry: packet.is_entry,
+            marking: packet.marking,
         });
         self.is_full |= encoding.pending.len() >= MAX_PENDING_PACKETS / 2;
         Ok(())
@@ -140,7 +153,7 @@ struct Judged {
     timestamp: u32,
     arrival: Time,
     marker: bool,
-    is_entry: bool,
+    marking: FrameMarking,
     extensions: MediaExtensions,
 }
 
@@ -153,7 +166,7 @@ impl Judged {
             timestamp: rtp.timestamp(),
             arrival: meta.received_at,
             marker: rtp.marker(),
-            is_entry: false,
+            marking: WHOLE_FRAME,
             extensions,
         }
     }

@@ -121,7 +121,8 @@ impl Shard {
         if let Some(selection) = selection
             && self.tracks.get(selection.track).is_some_and(|track| !track.kind.is_audio())
         {
-            self.request_key_frame(now, EncodingRef { track: selection.track, encoding: selection.target });
+            let encoding = selection.target().encoding;
+            self.request_key_frame(now, EncodingRef { track: selection.track, encoding });
         }
         Ok(())
     }

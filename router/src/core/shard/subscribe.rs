@@ -6,7 +6,7 @@ use sluice_wire::track::TrackId;
 
 use super::Shard;
 use crate::core::ids::{EncodingRef, SessionKey, SlotRef, TrackKey};
-use crate::core::session::Selection;
+use crate::core::layers::{Layers, Selection};
 
 /// What a slot should show, given its wish and the room.
 enum Resolution {
@@ -75,18 +75,21 @@ impl Shard {
         }
         let current = self.selection(slot);
         if let Some(selection) = current {
-            if selection.target == at.encoding {
-                return selection.current.is_some();
+            if selection.target().encoding == at.encoding {
+                return selection.current().is_some();
             }
-            if selection.current != Some(selection.target) {
-                self.unsubscribe(EncodingRef { encoding: selection.target, ..at }, slot);
+            if selection.current().map(|flowing| flowing.encoding) != Some(selection.target().encoding) {
+                self.unsubscribe(EncodingRef { encoding: selection.target().encoding, ..at }, slot);
             }
         }
-        let flowing = current.and_then(|selection| selection.current);
+        let target = Layers::whole(at.encoding);
+        let mut selection = current.unwrap_or_else(|| Selection::new(at.track, target));
+        selection.retarget(target, false);
+        let flowing = selection.current().map(|flowing| flowing.encoding);
         if flowing != Some(at.encoding) {
             self.subscribe(at, slot);
         }
-        self.select(slot, Some(Selection { track: at.track, current: flowing, target: at.encoding }));
+        self.select(slot, Some(selection));
         if !is_audio && flowing != Some(at.encoding) {
             self.request_key_frame(now, at);
         }
@@ -96,8 +99,8 @@ impl Shard {
     /// Ends whatever the slot shows or waits for.
     pub(super) fn detach(&mut self, slot: SlotRef) {
         let Some(selection) = self.selection(slot) else { return };
-        for encoding in [Some(selection.target), selection.current].into_iter().flatten() {
-            self.unsubscribe(EncodingRef { track: selection.track, encoding }, slot);
+        for layers in [Some(selection.target()), selection.current()].into_iter().flatten() {
+            self.unsubscribe(EncodingRef { track: selection.track, encoding: layers.encoding }, slot);
         }
         self.select(slot, None);
     }

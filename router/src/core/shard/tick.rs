@@ -5,10 +5,11 @@ use sluice_wire::time::Time;
 
 use super::{EndReason, Shard};
 use crate::core::ids::{EncodingRef, SessionKey};
+use crate::core::layers::Selection;
 use crate::core::limits::{
     IDLE_TIMEOUT, KEEPALIVE_AFTER, REPORT_INTERVAL, TICK, TICK_PHASES, UNCLAIMED_TIMEOUT,
 };
-use crate::core::session::{Phase, Selection, Session};
+use crate::core::session::{Phase, Session};
 
 impl Shard {
     /// Does what is due.
@@ -80,7 +81,7 @@ impl Shard {
                 && let Some(selection) = slot.selection.filter(Selection::is_waiting)
                 && self.tracks.get(selection.track).is_some_and(|track| !track.kind.is_audio())
             {
-                let waits_for = EncodingRef { track: selection.track, encoding: selection.target };
+                let waits_for = EncodingRef { track: selection.track, encoding: selection.target().encoding };
                 self.request_key_frame(now, waits_for);
             }
         }

@@ -1,0 +1,155 @@
+//! The store in SQL: SQLite in a file or in memory, or PostgreSQL. The statements are the same for both; what differs is the
+//! schema and how connections are set up.
+
+mod keys;
+mod meetings;
+mod ownership;
+mod records;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use sluice_wire::signaling::MeetingId;
+use sluice_wire::time::Time;
+use sqlx::AnyPool;
+use sqlx::any::{AnyPoolOptions, AnyRow, install_default_drivers};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Row as _};
+
+use super::{MAX_PAGE, Store, StoreError, StoreFuture};
+use crate::clock::from_unix_millis;
+
+/// Connections to a SQLite file: it has one writer, and reads are short.
+const SQLITE_CONNECTIONS: u32 = 4;
+/// Connections to PostgreSQL: a server takes 100 by default, which has to do for several daemons.
+const POSTGRES_CONNECTIONS: u32 = 16;
+/// How long a call waits for a connection, and in SQLite a writer for the one before it.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// [`BUSY_TIMEOUT`] for SQLite.
+const BUSY_TIMEOUT_PRAGMA: &str = "PRAGMA busy_timeout = 5000";
+/// Survives a crash of the process, and readers do not wait for the writer.
+const WAL_PRAGMA: &str = "PRAGMA journal_mode = WAL";
+/// What was acknowledged survives a power cut as well: each commit is on the disk when it returns.
+const SYNCHRONOUS_PRAGMA: &str = "PRAGMA synchronous = FULL";
+
+/// Which database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Database {
+    /// A file of SQLite, made if it does not exist.
+    File(PathBuf),
+    /// SQLite, gone with the process.
+    Memory,
+    /// PostgreSQL, by its URL.
+    Postgres(String),
+}
+
+impl Database {
+    /// The word in configuration that stands for [`Database::Memory`].
+    pub const MEMORY: &str = ":memory:";
+    const POSTGRES_SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
+}
+
+impl From<&str> for Database {
+    fn from(text: &str) -> Self {
+        if Self::POSTGRES_SCHEMES.iter().any(|scheme| text.starts_with(scheme)) {
+            Self::Postgres(text.to_owned())
+        } else if text == Self::MEMORY {
+            Self::Memory
+        } else {
+            Self::File(Path::new(text).to_owned())
+        }
+    }
+}
+
+/// The store in SQL. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct SqlStore {
+    pool: AnyPool,
+}
+
+impl SqlStore {
+    /// Opens the database and brings its schema up to date.
+    ///
+    /// # Errors
+    /// If it cannot be opened or reached, or holds something else or the schema of a later version.
+    pub async fn open(database: &Database) -> Result<Self, StoreError> {
+        install_default_drivers();
+        let pool = AnyPoolOptions::new().acquire_timeout(BUSY_TIMEOUT);
+        let pool = match database {
+            Database::File(path) => {
+                let url = SqliteConnectOptions::new().filename(path).create_if_missing(true).to_url_lossy();
+                let pool = pool.max_connections(SQLITE_CONNECTIONS).after_connect(|connection, _| {
+                    Box::pin(async move {
+                        // In this order: the others may have to wait for another connection.
+                        for pragma in [BUSY_TIMEOUT_PRAGMA, WAL_PRAGMA, SYNCHRONOUS_PRAGMA] {
+                            sqlx::query(pragma).execute(&mut *connection).await?;
+                        }
+                        Ok(())
+                    })
+                });
+                pool.connect(url.as_str()).await?
+            }
+            Database::Memory => {
+                // The database lives as long as its one connection.
+                let pool = pool.max_connections(1).min_connections(1).idle_timeout(None).max_lifetime(None);
+                pool.connect("sqlite::memory:").await?
+            }
+            Database::Postgres(url) => pool.max_connections(POSTGRES_CONNECTIONS).connect(url).await?,
+        };
+        match database {
+            Database::Postgres(_) => sqlx::migrate!("src/store/migrations/postgres").run(&pool).await?,
+            Database::File(_) | Database::Memory => {
+                sqlx::migrate!("src/store/migrations/sqlite").run(&pool).await?
+            }
+        }
+        Ok(Self { pool })
+    }
+}
+
+impl Store for SqlStore {
+    fn ping(&self) -> StoreFuture<'_, ()> {
+        Box::pin(async move {
+            sqlx::query("SELECT 1").execute(&self.pool).await?;
+            Ok(())
+        })
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.pool.close())
+    }
+}
+
+/// `IdTaken` in place of a violated uniqueness.
+fn taken(error: sqlx::Error) -> StoreError {
+    match &error {
+        sqlx::Error::Database(cause) if cause.is_unique_violation() => StoreError::IdTaken,
+        _ => error.into(),
+    }
+}
+
+fn page(limit: u32) -> i64 {
+    i64::from(limit.min(MAX_PAGE))
+}
+
+/// A number that the schema keeps as a signed one and that is never negative.
+fn unsigned<T: TryFrom<i64>>(row: &AnyRow, column: &'static str) -> Result<T, StoreError> {
+    T::try_from(row.try_get::<i64, _>(column)?).map_err(|_| StoreError::Damaged(column))
+}
+
+/// A fencing token, version or sequence number as the schema keeps it. They grow by one: none is ever that large.
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn time(row: &AnyRow, column: &'static str) -> Result<Time, StoreError> {
+    Ok(from_unix_millis(row.try_get(column)?))
+}
+
+fn maybe_time(row: &AnyRow, column: &'static str) -> Result<Option<Time>, StoreError> {
+    Ok(row.try_get::<Option<i64>, _>(column)?.map(from_unix_millis))
+}
+
+fn meeting_id(row: &AnyRow, column: &'static str) -> Result<MeetingId, StoreError> {
+    MeetingId::try_from(row.try_get::<String, _>(column)?).map_err(|_| StoreError::Damaged(column))
+}

@@ -1,0 +1,94 @@
+//! Who owns a meeting that goes on.
+
+use sluice_wire::signaling::MeetingId;
+use sqlx::Row as _;
+
+use super::{SqlStore, meeting_id, page, signed, unsigned};
+use crate::store::ownership::{Claim, Lease, Owner, OwnershipStore};
+use crate::store::{MAX_PAGE, StoreFuture};
+
+/// Given back: the name of no daemon.
+const NOBODY: &str = "";
+/// A fencing token that no owner has.
+const NO_FENCE: i64 = -1;
+
+const OWNER: &str = "SELECT daemon, fence FROM ownership WHERE meeting_id = $1";
+const CLAIM: &str = "INSERT INTO ownership (meeting_id, daemon, fence) VALUES ($1, $2, 1) \
+     ON CONFLICT (meeting_id) DO UPDATE SET daemon = excluded.daemon, fence = ownership.fence + 1 \
+     WHERE ownership.daemon = '' OR ownership.daemon = excluded.daemon OR ownership.fence = $3 RETURNING fence";
+const RELEASE: &str = "UPDATE ownership SET daemon = '', fence = fence + 1 WHERE meeting_id = $1 AND daemon = $2 AND fence = $3";
+const OWNED_BY: &str = "SELECT meeting_id, fence FROM ownership WHERE daemon = $1 AND meeting_id > $2 \
+     ORDER BY meeting_id LIMIT $3";
+
+impl OwnershipStore for SqlStore {
+    fn owner<'a>(&'a self, meeting: &'a MeetingId) -> StoreFuture<'a, Option<Owner>> {
+        Box::pin(async move {
+            let row = sqlx::query(OWNER).bind(meeting.as_str()).fetch_optional(&self.pool).await?;
+            let Some(row) = row else { return Ok(None) };
+            let daemon: String = row.try_get("daemon")?;
+            Ok(Some(Owner {
+                daemon: Some(daemon).filter(|daemon| daemon != NOBODY),
+                fence: unsigned(&row, "fence")?,
+            }))
+        })
+    }
+
+    fn claim<'a>(
+        &'a self,
+        meeting: &'a MeetingId,
+        daemon: &'a str,
+        dead_fence: Option<u64>,
+    ) -> StoreFuture<'a, Claim> {
+        Box::pin(async move {
+            loop {
+                let row = sqlx::query(CLAIM)
+                    .bind(meeting.as_str())
+                    .bind(daemon)
+                    .bind(dead_fence.map_or(NO_FENCE, signed))
+                    .fetch_optional(&self.pool)
+                    .await?;
+                if let Some(row) = row {
+                    let fence = unsigned(&row, "fence")?;
+                    return Ok(Claim::Granted(Lease {
+                        meeting: meeting.clone(),
+                        daemon: daemon.to_owned(),
+                        fence,
+                    }));
+                }
+                // Given back between the two statements: then it can be had.
+                match self.owner(meeting).await? {
+                    Some(owner) if owner.daemon.is_some() => return Ok(Claim::Taken(owner)),
+                    _ => {}
+                }
+            }
+        })
+    }
+
+    fn release<'a>(&'a self, lease: &'a Lease) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            sqlx::query(RELEASE)
+                .bind(lease.meeting.as_str())
+                .bind(lease.daemon.as_str())
+                .bind(signed(lease.fence))
+                .execute(&self.pool)
+                .await?;
+            Ok(())
+        })
+    }
+
+    fn owned_by<'a>(
+        &'a self,
+        daemon: &'a str,
+        after: Option<&'a MeetingId>,
+    ) -> StoreFuture<'a, Vec<(MeetingId, u64)>> {
+        Box::pin(async move {
+            let rows = sqlx::query(OWNED_BY)
+                .bind(daemon)
+                .bind(after.map_or("", MeetingId::as_str))
+                .bind(page(MAX_PAGE))
+                .fetch_all(&self.pool)
+                .await?;
+            rows.iter().map(|row| Ok((meeting_id(row, "meeting_id")?, unsigned(row, "fence")?))).collect()
+        })
+    }
+}
