@@ -22,7 +22,8 @@ run() {
 }
 plain="-map_metadata -1 -fflags +bitexact -threads 1"
 
-# VP8 as a conference encodes it: constant bit rate, no look-ahead, error resilient, one key frame at the start.
+# VP8 as a conference encodes it: constant bit rate, no look-ahead, error resilient. Key frames are 64 frames apart, which is a
+# multiple of the layers' period, so that each stands where a base layer frame does; 128 frames make a loop.
 # Arguments: height, width, rate in kbit/s, output file.
 #
 # Layering mode 3 of ffmpeg's libvpx wrapper, ids 0 2 1 2: T0 refers to the last T0; T1 to the last T0 (kept in the golden
@@ -31,9 +32,10 @@ camera_vp8() {
     layers="ts_number_layers=3:ts_target_bitrate=$(($3 * 40 / 100)),$(($3 * 60 / 100)),$3"
     layers="$layers:ts_rate_decimator=4,2,1:ts_periodicity=4:ts_layer_id=0,2,1,2:ts_layering_mode=3"
     # shellcheck disable=SC2086
-    run -i "$film" -map 0:v:0 -vf "framerate=fps=30,scale=$2:$1" -frames:v 150 -pix_fmt yuv420p $plain \
+    run -i "$film" -map 0:v:0 -vf "framerate=fps=30,scale=$2:$1" -frames:v 128 -pix_fmt yuv420p $plain \
         -c:v libvpx -quality realtime -cpu-used 2 -lag-in-frames 0 -auto-alt-ref 0 -error-resilient default+partitions \
-        -g 9999 -b:v "$3k" -minrate "$3k" -maxrate "$3k" -bufsize "$3k" -ts-parameters "$layers" -f ivf "$4"
+        -g 9999 -force_key_frames 'expr:eq(mod(n,64),0)' -b:v "$3k" -minrate "$3k" -maxrate "$3k" -bufsize "$3k" \
+        -ts-parameters "$layers" -f ivf "$4"
 }
 
 # H.264 constrained baseline: no B frames, one slice per picture, one key frame at the start, parameter sets in the stream.
@@ -65,9 +67,10 @@ speech_opus() {
         -c:a libopus -b:a 32k -vbr on -application voip -frame_duration 20 -flags:a +bitexact -f ogg "$out/speech-$1.ogg"
 }
 
-camera_vp8 720 1280 1200 "$out/camera-720p30.ivf"
-camera_vp8 360 640 400 "$out/camera-360p30.ivf"
-camera_vp8 180 320 120 "$out/camera-180p30.ivf"
+camera_vp8 1080 1920 3000 "$out/camera-1080p30.ivf"
+camera_vp8 720 1280 1500 "$out/camera-720p30.ivf"
+camera_vp8 360 640 500 "$out/camera-360p30.ivf"
+camera_vp8 180 320 150 "$out/camera-180p30.ivf"
 camera_h264 720 1280 800 "$out/camera-720p30.h264"
 camera_h264 360 640 300 "$out/camera-360p30.h264"
 screen_vp8 "$out/screen-720p5.ivf"

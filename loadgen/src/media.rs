@@ -10,6 +10,8 @@ use sluice_wire::track::TrackKind;
 
 /// The camera that is played when nobody says another.
 pub const DEFAULT_CAMERA: &str = "camera-360p30";
+/// A camera with all the encodings that there are, lowest first.
+pub const SIMULCAST: &str = "camera-180p30,camera-360p30,camera-720p30,camera-1080p30";
 /// The camera choice for sound alone.
 pub const NO_CAMERA: &str = "none";
 /// Encodings of one track (`proto-spec/spec/07-limits.md`).
@@ -17,7 +19,8 @@ const MAX_ENCODINGS: usize = 4;
 
 const MANIFEST: &str = include_str!("../media/manifest.toml");
 /// The files that the manifest names.
-const FILES: [(&str, &[u8]); 10] = [
+const FILES: [(&str, &[u8]); 11] = [
+    ("camera-1080p30.ivf", include_bytes!("../media/camera-1080p30.ivf")),
     ("camera-720p30.ivf", include_bytes!("../media/camera-720p30.ivf")),
     ("camera-360p30.ivf", include_bytes!("../media/camera-360p30.ivf")),
     ("camera-180p30.ivf", include_bytes!("../media/camera-180p30.ivf")),
@@ -171,6 +174,7 @@ mod tests {
         };
         assert_eq!(heights("camera-720p30.h264").unwrap(), [720]);
         assert_eq!(heights("camera-180p30, camera-360p30,camera-720p30").unwrap(), [180, 360, 720]);
+        assert_eq!(heights(SIMULCAST).unwrap(), [180, 360, 720, 1_080]);
         assert_eq!(heights("none").unwrap(), [0_u16; 0]);
         assert!(matches!(heights("camera-4k"), Err(MediaError::UnknownCamera { .. })));
         assert!(matches!(heights("screen-720p5"), Err(MediaError::UnknownCamera { .. })));

@@ -1,3 +1,4 @@
+use sluice_client::media::packetize::FrameLayer;
 use sluice_wire::track::TrackNumber;
 
 use super::*;
@@ -8,7 +9,17 @@ fn at(millis: u64) -> Time {
 
 fn sent(millis: u64, encoding: u8, hash: u64, packets: usize) -> SentFrame {
     let handed_at = at(millis) + Duration::from_micros(300);
-    SentFrame { track: TrackNumber::CAMERA, encoding, captured_at: at(millis), handed_at, hash, packets }
+    SentFrame {
+        track: TrackNumber::CAMERA,
+        encoding,
+        captured_at: at(millis),
+        handed_at,
+        hash,
+        packets,
+        bytes: packets * 1_000,
+        key: false,
+        layer: FrameLayer::default(),
+    }
 }
 
 /// The capture time as a receiver has it.

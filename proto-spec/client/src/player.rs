@@ -14,6 +14,19 @@ const MAX_LATENESS: Duration = Duration::from_millis(500);
 /// Encoders exceed their mean for a while; a declared maximum leaves room for that.
 const PEAK_PER_MEAN: u64 = 2;
 
+/// A frame that a player gives out.
+#[derive(Clone, Copy, Debug)]
+pub struct PlayedFrame<'a> {
+    /// The encoding's position within the track.
+    pub encoding: u8,
+    /// The frame of the clip.
+    pub frame: &'a MediaFrame,
+    /// RFC 6464 level of audio, in -dBov.
+    pub audio_level: Option<u8>,
+    /// When it counts as captured.
+    pub captured_at: Time,
+}
+
 /// Why clips cannot be played together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlayerError {
@@ -25,17 +38,29 @@ pub enum PlayerError {
     NotInLockstep,
 }
 
-/// A track at play. All encodings run in lockstep: their frames have the same capture times.
+/// A track at play. All encodings run in lockstep: their frames have the same capture times. Each goes on with a key frame of its
+/// own when asked for one, the nearest of its clip, so that encodings show nearly the same moment all the time.
 #[derive(Clone, Debug)]
 pub struct Player {
     config: TrackConfig,
-    encodings: Vec<LoopedClip>,
+    encodings: Vec<Encoding>,
+    /// How long each frame is shown, in ticks; the same of all encodings.
+    durations: Vec<u32>,
     rate_hz: u32,
     delay: Duration,
     /// When tick 0 is.
     origin: Option<Time>,
     /// Where the next frames are due, in ticks.
     next_ticks: u64,
+    /// How many frames have been played.
+    played: usize,
+    level: Option<u8>,
+}
+
+/// An encoding at play.
+#[derive(Clone, Debug)]
+struct Encoding {
+    clip: LoopedClip,
     wants_key_frame: bool,
 }
 
@@ -57,12 +82,17 @@ impl Player {
                 codec: first.codec(),
                 encodings: clips.iter().map(declare).collect(),
             },
-            encodings: clips.iter().map(|clip| clip.looped_from(0)).collect(),
+            encodings: clips
+                .iter()
+                .map(|clip| Encoding { clip: clip.looped_from(0), wants_key_frame: false })
+                .collect(),
+            durations: first.frames().iter().map(|frame| frame.duration_ticks).collect(),
             rate_hz: first.codec().clock_rate_hz(),
             delay: Duration::ZERO,
             origin: None,
             next_ticks: 0,
-            wants_key_frame: false,
+            played: 0,
+            level: None,
         })
     }
 
@@ -90,30 +120,39 @@ impl Player {
         self.origin.map(|origin| origin + self.since_origin())
     }
 
-    /// The router wants a key frame: all encodings go on with one.
-    pub const fn request_key_frame(&mut self) {
-        self.wants_key_frame = true;
+    /// The router wants a key frame: the encoding goes on with one. Nothing happens if there is no such encoding.
+    pub fn request_key_frame(&mut self, encoding: u8) {
+        if let Some(encoding) = self.encodings.get_mut(usize::from(encoding)) {
+            encoding.wants_key_frame = true;
+        }
+    }
+
+    /// Overrides the audio level of the clip, in -dBov, as if the speaker were louder, quieter or silent; `None` takes the clip's
+    /// again. Nothing but the level changes.
+    pub const fn set_level(&mut self, level: Option<u8>) {
+        self.level = level;
     }
 
     /// Gives the frames that are due to `send`, with the encoding and the time at which they count as captured: the time at
     /// which they were due, whenever this is called.
-    pub fn play(&mut self, now: Time, mut send: impl FnMut(u8, &MediaFrame, Time)) {
+    pub fn play(&mut self, now: Time, mut send: impl FnMut(PlayedFrame<'_>)) {
         while let Some(due) = self.next_at().filter(|due| *due <= now) {
             let lateness = now.saturating_since(due);
             if lateness > MAX_LATENESS {
                 self.origin = self.origin.map(|origin| origin + lateness);
                 continue;
             }
-            if std::mem::take(&mut self.wants_key_frame) {
-                self.encodings.iter_mut().for_each(LoopedClip::skip_to_key_frame);
+            let level = self.level;
+            for (number, encoding) in (0..).zip(&mut self.encodings) {
+                if std::mem::take(&mut encoding.wants_key_frame) {
+                    encoding.clip.jump_to_key_frame_near(self.played);
+                }
+                let frame = encoding.clip.next_frame();
+                let audio_level = frame.audio_level.map(|of_clip| level.unwrap_or(of_clip));
+                send(PlayedFrame { encoding: number, frame, audio_level, captured_at: due });
             }
-            let mut duration_ticks = 1;
-            for (encoding, clip) in (0..).zip(&mut self.encodings) {
-                let frame = clip.next_frame();
-                duration_ticks = frame.duration_ticks;
-                send(encoding, frame, due);
-            }
-            self.next_ticks += u64::from(duration_ticks);
+            self.next_ticks += u64::from(self.durations[self.played % self.durations.len()]);
+            self.played += 1;
         }
     }
 
@@ -168,7 +207,7 @@ mod tests {
     /// Capture times of the frames that are due, in microseconds.
     fn played(player: &mut Player, now: Time) -> Vec<u64> {
         let mut times = Vec::new();
-        player.play(now, |_, _, captured_at| times.push(captured_at.as_nanos() / 1_000));
+        player.play(now, |played| times.push(played.captured_at.as_nanos() / 1_000));
         times
     }
 
@@ -211,38 +250,79 @@ mod tests {
         assert_eq!(played(&mut player, at(10_034)), [10_033_333]);
     }
 
-    #[test]
-    fn a_requested_key_frame_is_the_next_one() {
-        let mut player = camera();
+    /// Which frame of its clip each encoding shows at each of so many steps; before each, `before` may do something.
+    fn shown(
+        clips: &[Clip],
+        steps: usize,
+        mut before: impl FnMut(&mut Player, usize),
+    ) -> Vec<Vec<(usize, Time)>> {
+        let mut player = Player::new(TrackNumber::CAMERA, TrackKind::Camera, clips).unwrap();
         player.start(at(0));
-        let mut keys = Vec::new();
-        for step in 0..6 {
-            if step == 3 {
-                player.request_key_frame();
-            }
-            player.play(at(step * 34), |_, frame, _| keys.push(frame.key));
+        let mut shown = vec![Vec::new(); clips.len()];
+        for step in 0..steps {
+            before(&mut player, step);
+            let now = player.next_at().unwrap();
+            player.play(now, |played| {
+                let encoding = usize::from(played.encoding);
+                let same = |frame: &MediaFrame| frame.hash == played.frame.hash;
+                let position = clips[encoding].frames().iter().position(same).unwrap();
+                shown[encoding].push((position, played.captured_at));
+            });
         }
-        assert_eq!(keys, [true, false, false, true, false, false]);
+        shown
+    }
+
+    #[test]
+    fn a_requested_key_frame_is_the_next_one_of_that_encoding_alone() {
+        let clips = ["camera-180p30.ivf", "camera-360p30.ivf"].map(clip);
+        let shown = shown(&clips, 6, |player, step| {
+            if step == 3 {
+                player.request_key_frame(1);
+                player.request_key_frame(7);
+            }
+        });
+        let positions = |encoding: usize| shown[encoding].iter().map(|shown| shown.0).collect::<Vec<_>>();
+        assert_eq!((positions(0), positions(1)), (vec![0, 1, 2, 3, 4, 5], vec![0, 1, 2, 0, 1, 2]));
+    }
+
+    #[test]
+    fn however_often_key_frames_are_requested_encodings_show_nearly_the_same_moment() {
+        let clips = ["camera-180p30.ivf", "camera-360p30.ivf"].map(clip);
+        let shown = shown(&clips, 1_000, |player, step| {
+            if step % 17 == 3 {
+                player.request_key_frame(1);
+            }
+        });
+        for ((small, captured_at), (large, also_captured_at)) in shown[0].iter().zip(&shown[1]) {
+            let apart = small.abs_diff(*large);
+            assert!(apart.min(128 - apart) <= 32, "{small} {large}");
+            assert_eq!(captured_at, also_captured_at);
+        }
     }
 
     #[test]
     fn simulcast_runs_in_lockstep() {
         let clips = ["camera-180p30.ivf", "camera-360p30.ivf"].map(clip);
-        let mut player = Player::new(TrackNumber::CAMERA, TrackKind::Camera, &clips).unwrap();
-        player.start(at(0));
-        let mut frames = Vec::new();
-        player.play(at(40), |encoding, frame, captured_at| frames.push((encoding, frame.hash, captured_at)));
-        let expected = |encoding: usize, frame: usize| clips[encoding].frames()[frame].hash;
         let second = Time::from_nanos(33_333_333);
-        assert_eq!(
-            frames,
-            [
-                (0, expected(0, 0), at(0)),
-                (1, expected(1, 0), at(0)),
-                (0, expected(0, 1), second),
-                (1, expected(1, 1), second)
-            ]
-        );
+        let expected = vec![(0, at(0)), (1, second)];
+        assert_eq!(shown(&clips, 2, |_, _| {}), [expected.clone(), expected]);
+    }
+
+    #[test]
+    fn a_speaker_can_be_silent() {
+        let mut player =
+            Player::new(TrackNumber::MICROPHONE, TrackKind::Microphone, &[clip("speech-1.ogg")]).unwrap();
+        player.start(at(0));
+        let mut levels = Vec::new();
+        for (step, level) in [None, Some(127), Some(20), None].into_iter().enumerate() {
+            player.set_level(level);
+            player.play(at(20 * step as u64), |played| {
+                levels.push((played.audio_level, played.frame.audio_level))
+            });
+        }
+        assert_eq!(levels[1].0, Some(127));
+        assert_eq!(levels[2].0, Some(20));
+        assert!(levels[0].0 == levels[0].1 && levels[3].0 == levels[3].1);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! bounded, and written again it reads the same.
 
 use crate::control::{self, Message, OutMessage, PageHeader, StateKind};
-use crate::descriptor::{Descriptors, vp8};
+use crate::descriptor::{Descriptors, av1, vp8};
 use crate::ext::{Extensions, FrameMarking, MediaExtensions, ONE_BYTE_PROFILE, TWO_BYTE_PROFILE};
 use crate::payload_type::PayloadType;
 use crate::rtcp::{self, App, CompoundWriter, Packet};
@@ -63,6 +63,27 @@ pub fn descriptor(payload: &[u8], marker: bool) {
     };
     assert_eq!(after, expected);
     assert_eq!(copy[usize::from(before.len)..], payload[usize::from(before.len)..]);
+}
+
+/// Reads the descriptors of a stream: each has a first byte with its length and, in the highest bit, whether it is AV1's in an
+/// extension or VP9's in a payload.
+///
+/// # Panics
+/// If a parser breaks a promise.
+pub fn descriptor_stream(bytes: &[u8]) {
+    let (mut vp9, mut av1, mut rest) = (Descriptors::default(), Descriptors::default(), bytes);
+    while let Some((&head, behind)) = rest.split_first() {
+        let (data, behind) = behind.split_at(behind.len().min(usize::from(head & 0x7F)));
+        rest = behind;
+        let marking = if head & 0x80 == 0 {
+            vp9.marking(PayloadType::Vp9, data, false)
+        } else {
+            av1.marking_of_dependency(data)
+        };
+        assert!(marking.is_none_or(|marking| !marking.base_sync || marking.temporal_id > 0));
+        let targets = av1.structure().map_or(0, |structure| structure.targets().len());
+        assert!(targets <= av1::MAX_TARGETS);
+    }
 }
 
 /// Walks an extension block in both forms.

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use sluice_client::media::Codec;
-use sluice_client::session::{ClientSession, EncodingConfig, Event, OutgoingFrame, TrackConfig};
+use sluice_client::session::{ClientSession, EncodingConfig, Event, OutgoingFrame, SendError, TrackConfig};
 use sluice_wire::control::{Want, WantedSlot};
 use sluice_wire::ticket::Ticket;
 use sluice_wire::time::Time;
@@ -121,9 +121,10 @@ impl Participant {
                     captured_at,
                 };
                 ledger.on_sent(self.id.track(source.track), source.encoding, captured_at, &frame.data);
-                self.session
-                    .send_frame(now, source.track, source.encoding, &outgoing)
-                    .map_err(|error| format!("{:?} could not send a frame: {error}", self.id))?;
+                match self.session.send_frame(now, source.track, source.encoding, &outgoing) {
+                    Ok(_) | Err(SendError::NotWanted) => {}
+                    Err(error) => return Err(format!("{:?} could not send a frame: {error}", self.id)),
+                }
             }
         }
         if self.session.poll_timeout().is_some_and(|at| at <= now) {
@@ -163,7 +164,13 @@ impl Participant {
                     return Err(format!("the router refused {state:?} of {:?}: {status:?}", self.id));
                 }
                 Event::Closed(code) => self.closed = Some(format!("{code:?}")),
-                Event::Connected | Event::Shown(_) | Event::PathSuspect | Event::PathRecovered => {}
+                Event::Connected
+                | Event::Shown(_)
+                | Event::SourceChanged { .. }
+                | Event::Demand(_)
+                | Event::Speakers(_)
+                | Event::PathSuspect
+                | Event::PathRecovered => {}
             }
         }
         Ok(())

@@ -1,6 +1,7 @@
 use std::sync::{Arc, Mutex};
 
 use sluice_client::driver::SentFrame;
+use sluice_client::media::packetize::FrameLayer;
 use sluice_wire::time::Time;
 use sluice_wire::track::{TrackId, TrackNumber};
 
@@ -27,6 +28,9 @@ fn testimony(frames: &[u64], packets: u64) -> (Record, ParticipantStats) {
             handed_at,
             hash: number,
             packets: 2,
+            bytes: 1_500,
+            key: number == 0,
+            layer: FrameLayer::default(),
         };
         lock(&ledger).record(&frame);
     }

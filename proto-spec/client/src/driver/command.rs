@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use super::stats::ParticipantStats;
 use crate::media::packetize::FrameLayer;
 use crate::player::Player;
-use crate::session::{PublishError, TrackConfig};
+use crate::session::{PublishError, SlotStats, TrackConfig};
 
 /// A frame from the application's own encoder.
 #[derive(Clone, Debug)]
@@ -39,9 +39,12 @@ pub(super) enum Command {
     StopPlaying,
     Unpublish(TrackNumber),
     SetMuted(TrackNumber, bool),
+    SetLevel(TrackNumber, Option<u8>),
+    SetReceiveLimit(u64),
     Want(Vec<WantedSlot>),
     Send(FrameToSend),
     Rebind(oneshot::Sender<io::Result<SocketAddr>>),
     Stats(oneshot::Sender<ParticipantStats>),
+    SlotStats(oneshot::Sender<Vec<SlotStats>>),
     Leave,
 }

@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 
 use super::EndCause;
 use super::stats::ParticipantStats;
+use crate::media::packetize::FrameLayer;
 use crate::session;
 use crate::signaling::SignalingEvent;
 
@@ -42,6 +43,12 @@ pub struct SentFrame {
     pub hash: u64,
     /// How many packets it took.
     pub packets: usize,
+    /// Bytes of the frame.
+    pub bytes: usize,
+    /// Whether decoding can start here.
+    pub key: bool,
+    /// Its temporal layer.
+    pub layer: FrameLayer,
 }
 
 /// Hears from a participant, in the participant's task: what it does delays the participant's packets, so it does little and
@@ -109,6 +116,7 @@ mod tests {
             codec: Codec::Opus,
             frame,
             is_decodable: true,
+            temporal_id: 0,
             captured_at: None,
             received_at: Time::ZERO,
         })))

@@ -16,7 +16,7 @@ use super::stats::ParticipantStats;
 use super::task::Task;
 use super::{JoinConfig, JoinError};
 use crate::player::Player;
-use crate::session::{PublishError, TrackConfig};
+use crate::session::{PublishError, SlotStats, TrackConfig};
 use crate::signaling::SignalingClient;
 
 /// Commands that wait for the participant: a few frames' worth.
@@ -124,6 +124,23 @@ impl Participant {
         self.send(Command::SetMuted(track, muted)).await
     }
 
+    /// Overrides the audio level, in -dBov, of a track that a player plays; `None` takes that of its clip again. See
+    /// [`Player::set_level`].
+    ///
+    /// # Errors
+    /// [`Gone`].
+    pub async fn set_level(&self, track: TrackNumber, level: Option<u8>) -> Result<(), Gone> {
+        self.send(Command::SetLevel(track, level)).await
+    }
+
+    /// States the most that the router may send, in bits per second; 0 is sound alone, [`u64::MAX`] no limit.
+    ///
+    /// # Errors
+    /// [`Gone`].
+    pub async fn set_receive_limit(&self, bits_per_second: u64) -> Result<(), Gone> {
+        self.send(Command::SetReceiveLimit(bits_per_second)).await
+    }
+
     /// Sets what the slots are to show; slots that are not listed become empty. Those above the session's limit are left out.
     ///
     /// # Errors
@@ -158,6 +175,16 @@ impl Participant {
     pub async fn stats(&self) -> Result<ParticipantStats, Gone> {
         let (reply, answer) = oneshot::channel();
         self.send(Command::Stats(reply)).await?;
+        answer.await.map_err(|_| Gone)
+    }
+
+    /// What came on the slots of the session at work, in order of slot; none if there is no session now.
+    ///
+    /// # Errors
+    /// [`Gone`].
+    pub async fn slot_stats(&self) -> Result<Vec<SlotStats>, Gone> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::SlotStats(reply)).await?;
         answer.await.map_err(|_| Gone)
     }
 

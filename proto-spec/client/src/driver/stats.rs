@@ -13,7 +13,8 @@ pub struct ParticipantStats {
     pub sessions_lost: u64,
     /// Datagrams that the system refused to send.
     pub sends_failed: u64,
-    /// Frames that could not be sent: muted, not published, or no session at that moment.
+    /// Frames that could not be sent: muted, not published, or no session at that moment. Frames that nobody wanted are counted
+    /// in `media`.
     pub frames_unsent: u64,
     /// Smoothed round-trip time to the router, of the session at work.
     pub rtt: Option<Duration>,
@@ -33,6 +34,10 @@ pub(super) const fn sum(a: &SessionStats, b: &SessionStats) -> SessionStats {
         frames_sent: a.frames_sent + b.frames_sent,
         frames_received: a.frames_received + b.frames_received,
         frames_broken: a.frames_broken + b.frames_broken,
+        frames_undecodable: a.frames_undecodable + b.frames_undecodable,
+        frames_withheld: a.frames_withheld + b.frames_withheld,
+        bytes_withheld: a.bytes_withheld + b.bytes_withheld,
+        levels_sent: a.levels_sent + b.levels_sent,
         auth_failures: a.auth_failures + b.auth_failures,
         replayed: a.replayed + b.replayed,
         malformed: a.malformed + b.malformed,

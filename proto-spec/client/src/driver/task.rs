@@ -21,7 +21,7 @@ use super::wishes::Wishes;
 use crate::clock::Clock;
 use crate::media::hash::frame_hash;
 use crate::player::Player;
-use crate::session::{self, ClientSession, OutgoingFrame, PublishError};
+use crate::session::{self, ClientSession, OutgoingFrame, PublishError, SendError};
 use crate::signaling::{Ending, Membership, SignalingEvent};
 
 /// How often a ticket is asked for while none comes. The daemon answers all questions about one ticket with that ticket.
@@ -212,26 +212,19 @@ impl<O: Observer> Task<O> {
         let Self { line, observer, players, past, clock, .. } = self;
         for player in players {
             let track = player.config().number;
-            player.play(now, |encoding, frame, captured_at| {
-                let outgoing = OutgoingFrame {
-                    data: &frame.data,
-                    key: frame.key,
-                    layer: frame.layer,
-                    audio_level: frame.audio_level,
-                    captured_at,
+            player.play(now, |played| {
+                let frame = OutgoingFrame {
+                    data: &played.frame.data,
+                    key: played.frame.key,
+                    layer: played.frame.layer,
+                    audio_level: played.audio_level,
+                    captured_at: played.captured_at,
                 };
-                let handed_at = clock.now();
                 let session = line.as_mut().map(|line| &mut line.session);
-                match send(session, handed_at, track, encoding, &outgoing) {
-                    Some(packets) => observer.on_frame_sent(&SentFrame {
-                        track,
-                        encoding,
-                        captured_at,
-                        handed_at,
-                        hash: frame.hash,
-                        packets,
-                    }),
-                    None => past.frames_unsent += 1,
+                match send(session, clock.now(), (track, played.encoding), &frame, || played.frame.hash) {
+                    Ok(sent) => observer.on_frame_sent(&sent),
+                    Err(Unsent::NotWanted) => {}
+                    Err(Unsent::Failed) => past.frames_unsent += 1,
                 }
             });
         }
@@ -245,18 +238,12 @@ impl<O: Observer> Task<O> {
             audio_level: frame.audio_level,
             captured_at: frame.captured_at,
         };
-        let handed_at = self.clock.now();
         let session = self.line.as_mut().map(|line| &mut line.session);
-        match send(session, handed_at, frame.track, frame.encoding, &outgoing) {
-            Some(packets) => self.observer.on_frame_sent(&SentFrame {
-                track: frame.track,
-                encoding: frame.encoding,
-                captured_at: frame.captured_at,
-                handed_at,
-                hash: frame_hash(&frame.data),
-                packets,
-            }),
-            None => self.past.frames_unsent += 1,
+        let hash = || frame_hash(&frame.data);
+        match send(session, self.clock.now(), (frame.track, frame.encoding), &outgoing, hash) {
+            Ok(sent) => self.observer.on_frame_sent(&sent),
+            Err(Unsent::NotWanted) => {}
+            Err(Unsent::Failed) => self.past.frames_unsent += 1,
         }
     }
 
@@ -285,6 +272,11 @@ impl<O: Observer> Task<O> {
                 self.players.retain(|player| player.config().number != number);
             }
             Command::SetMuted(number, muted) => self.wishes.set_muted(session, number, muted),
+            Command::SetLevel(number, level) => {
+                let of_track = |player: &&mut Player| player.config().number == number;
+                self.players.iter_mut().filter(of_track).for_each(|player| player.set_level(level));
+            }
+            Command::SetReceiveLimit(limit) => self.wishes.set_receive_limit(session, limit),
             Command::Want(slots) => self.wishes.want(session, slots),
             Command::Send(frame) => self.send_frame(&frame),
             Command::Rebind(reply) => {
@@ -293,6 +285,10 @@ impl<O: Observer> Task<O> {
                 drop(reply.send(rebound));
             }
             Command::Stats(reply) => drop(reply.send(self.stats())),
+            Command::SlotStats(reply) => {
+                let stats = session.map(|session| session.slot_stats()).unwrap_or_default();
+                drop(reply.send(stats));
+            }
             Command::Leave => self.leave(),
         }
         // New states leave at once, not with the next tick.
@@ -404,21 +400,45 @@ fn tell(session: &mut ClientSession, players: &mut [Player], observer: &mut impl
     let mut connected = false;
     while let Some(event) = session.poll_event() {
         connected |= matches!(event, session::Event::Connected);
-        if let session::Event::KeyFrameRequested { track, .. } = event {
-            let player = players.iter_mut().find(|player| player.config().number == track);
-            player.into_iter().for_each(Player::request_key_frame);
+        if let session::Event::KeyFrameRequested { track, encoding } = event
+            && let Some(player) = players.iter_mut().find(|player| player.config().number == track)
+        {
+            player.request_key_frame(encoding);
         }
         observer.on_event(Event::Media(event));
     }
     connected
 }
 
+/// Why a frame did not become packets.
+enum Unsent {
+    /// Nobody wants it.
+    NotWanted,
+    /// Something else, which is counted.
+    Failed,
+}
+
 fn send(
     session: Option<&mut ClientSession>,
-    now: Time,
-    track: TrackNumber,
-    encoding: u8,
+    handed_at: Time,
+    (track, encoding): (TrackNumber, u8),
     frame: &OutgoingFrame<'_>,
-) -> Option<usize> {
-    session?.send_frame(now, track, encoding, frame).ok()
+    hash: impl FnOnce() -> u64,
+) -> Result<SentFrame, Unsent> {
+    let session = session.ok_or(Unsent::Failed)?;
+    match session.send_frame(handed_at, track, encoding, frame) {
+        Ok(packets) => Ok(SentFrame {
+            track,
+            encoding,
+            captured_at: frame.captured_at,
+            handed_at,
+            hash: hash(),
+            packets,
+            bytes: frame.data.len(),
+            key: frame.key,
+            layer: frame.layer,
+        }),
+        Err(SendError::NotWanted) => Err(Unsent::NotWanted),
+        Err(_) => Err(Unsent::Failed),
+    }
 }

@@ -10,6 +10,7 @@ use crate::session::{ClientSession, PublishError, TrackConfig};
 pub(super) struct Wishes {
     tracks: Vec<(TrackConfig, bool)>,
     wanted: Vec<WantedSlot>,
+    receive_limit: Option<u64>,
 }
 
 impl Wishes {
@@ -22,6 +23,20 @@ impl Wishes {
             }
         }
         session.want(self.wanted_within(session));
+        if let Some(limit) = self.receive_limit {
+            session.set_receive_limit(limit);
+        }
+    }
+
+    pub(super) const fn set_receive_limit(
+        &mut self,
+        session: Option<&mut ClientSession>,
+        bits_per_second: u64,
+    ) {
+        self.receive_limit = Some(bits_per_second);
+        if let Some(session) = session {
+            session.set_receive_limit(bits_per_second);
+        }
     }
 
     /// Publishes a track, with or without a session.

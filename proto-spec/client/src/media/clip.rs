@@ -291,9 +291,14 @@ impl LoopedClip {
         frame
     }
 
-    /// Goes on to the next key frame at once, as an encoder that was asked for one; a clip with one key frame starts over.
-    pub fn skip_to_key_frame(&mut self) {
-        self.next = (self.next..self.frames.len()).find(|&at| self.frames[at].key).unwrap_or(0);
+    /// Goes on at once with the key frame of the clip that is nearest to frame `place` (taken modulo the number of frames) round
+    /// the loop, as an encoder that was asked for one. Sources that keep to one place stay within half the distance of two key
+    /// frames of each other, however often each of them is asked.
+    pub fn jump_to_key_frame_near(&mut self, place: usize) {
+        let len = self.frames.len();
+        let place = place % len;
+        let distance = |at: usize| at.abs_diff(place).min(len - at.abs_diff(place));
+        self.next = (0..len).filter(|&at| self.frames[at].key).min_by_key(|&at| distance(at)).unwrap_or(0);
     }
 }
 

@@ -124,6 +124,14 @@ impl Depacketizer {
         }
     }
 
+    /// A depacketizer of a stream that begins with packet `index`, which may be still on its way.
+    #[must_use]
+    pub const fn starting_at(codec: Codec, index: u64) -> Self {
+        let mut depacketizer = Self::new(codec);
+        depacketizer.next = Some(index);
+        depacketizer
+    }
+
     /// Takes a packet and gives every frame that it completes to `sink`, in order.
     ///
     /// A gap holds back what is behind it until it is filled, until [`Self::give_up_before`], or until the window is full

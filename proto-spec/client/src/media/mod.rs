@@ -7,6 +7,8 @@
 pub mod annexb;
 pub mod clip;
 pub mod depacketize;
+pub mod dependencies;
+pub mod freezes;
 pub mod h264;
 pub mod hash;
 pub mod ivf;

@@ -1,16 +1,12 @@
 //! RTCP in: the router's reports, key frame requests and control messages.
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use sluice_wire::control::{
-    AckEntry, AckStatus, CloseCode, ControlError, Message, ShownSlot, StateKind, StatePage,
-};
+use sluice_wire::control::{AckEntry, AckStatus, CloseCode, ControlError, Message, StateKind};
 use sluice_wire::rtcp::{App, Packet, ReportBlock, packets};
 use sluice_wire::srtp::OpenError;
 use sluice_wire::ssrc::{StreamIndex, StreamRole};
-use sluice_wire::state_sync::Arrival;
 use sluice_wire::time::Time;
 use sluice_wire::track::TrackNumber;
 
@@ -18,8 +14,6 @@ use super::{ClientSession, Echo, Event, MAX_DATAGRAM_BYTES, Phase};
 
 /// Answers that wait at once; more than any honest router asks for.
 const MAX_ECHOES: usize = 8;
-/// Acknowledgements that wait at once: every page of a state.
-const MAX_ACKS: usize = 16;
 
 impl ClientSession {
     pub(super) fn handle_rtcp(
@@ -97,9 +91,9 @@ impl ClientSession {
     fn handle_app(&mut self, now: Time, from: SocketAddr, app: App<'_>) {
         match Message::parse(&app) {
             Ok(message) => self.handle_message(now, from, message),
-            Err(ControlError::MalformedPage { kind: StateKind::Shown, page, version }) => {
+            Err(ControlError::MalformedPage { kind, page, version }) => {
                 self.stats.malformed += 1;
-                self.acknowledge(page, version, AckStatus::Malformed);
+                self.refuse_page(kind, page, version);
             }
             Err(_) => self.stats.malformed += 1,
         }
@@ -145,43 +139,6 @@ impl ClientSession {
         outbox.acknowledge(ack.page, ack.version);
         if ack.status != AckStatus::Applied {
             self.emit(Event::Refused { state: ack.kind, status: ack.status });
-        }
-    }
-
-    fn handle_page(&mut self, page: &StatePage<'_>) {
-        if page.kind != StateKind::Shown {
-            self.stats.malformed += 1;
-            return;
-        }
-        match self.shown_inbox.judge(page.page, page.pages, page.version) {
-            Arrival::Known(version) => self.acknowledge(page.page, version, AckStatus::Applied),
-            Arrival::OutOfRange => self.acknowledge(page.page, page.version, AckStatus::Malformed),
-            Arrival::New => {
-                self.shown_inbox.accept(page.page, page.version);
-                self.acknowledge(page.page, page.version, AckStatus::Applied);
-                let listed: BTreeSet<u16> = page.shown().map(|slot| slot.slot).collect();
-                self.shown
-                    .retain(|slot, (of, _)| *of < page.pages && (*of != page.page || listed.contains(slot)));
-                for slot in page.shown() {
-                    self.show(page.page, slot);
-                }
-            }
-        }
-    }
-
-    fn show(&mut self, page: u8, slot: ShownSlot) {
-        if slot.slot < self.slot_limit() {
-            let before = self.shown.insert(slot.slot, (page, slot));
-            if before.is_none_or(|(_, before)| before != slot) {
-                self.emit(Event::Shown(slot));
-            }
-        }
-    }
-
-    fn acknowledge(&mut self, page: u8, version: u32, status: AckStatus) {
-        self.acks.retain(|ack| ack.page != page);
-        if self.acks.len() < MAX_ACKS {
-            self.acks.push(AckEntry { kind: StateKind::Shown, page, status, version });
         }
     }
 }

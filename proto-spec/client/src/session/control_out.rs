@@ -17,6 +17,8 @@ use super::{ClientSession, Echo, Event, Phase};
 
 /// Interval of sender and receiver reports (spec 3.6).
 pub(super) const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+/// The stated limit is repeated this often (spec 3.6): it may get lost.
+const LIMIT_INTERVAL: Duration = Duration::from_secs(1);
 /// Times that a close is sent (spec 5.5).
 pub(super) const CLOSE_REPEATS: u8 = 3;
 const CLOSE_INTERVAL: Duration = Duration::from_millis(100);
@@ -45,6 +47,7 @@ impl ClientSession {
             Phase::Open => {}
         }
         self.answer_echoes(now);
+        self.send_receive_limit(now);
         let is_tick = self.liveness.tick(now);
         if is_tick {
             match self.liveness.find(now) {
@@ -84,6 +87,17 @@ impl ClientSession {
         }
     }
 
+    /// Says how much may be sent, at once when that changed and then every so often.
+    fn send_receive_limit(&mut self, now: Time) {
+        if let Some((limit, next_at)) = &mut self.receive_limit
+            && *next_at <= now
+        {
+            *next_at = now + LIMIT_INTERVAL;
+            let (limit, remote) = (*limit, self.remote);
+            self.send_compound(now, remote, |compound, control| compound.remb(control, limit, &[]));
+        }
+    }
+
     /// Sends acknowledgements and the pages that are due, one page a datagram with what fits beside it.
     pub(super) fn send_states(&mut self, now: Time) {
         let remote = self.remote;
@@ -111,6 +125,7 @@ impl ClientSession {
                 write_message(compound, control, &OutMessage::Wanted(header, &slots))
             });
             self.wanted.on_sent(page, now);
+            self.receivers.values_mut().for_each(|receiver| receiver.note_asked(now));
         }
     }
 

@@ -1,11 +1,14 @@
 //! What comes out of a session.
 
-use sluice_wire::control::{AckStatus, CloseCode, ShownSlot, StateKind};
+use std::time::Duration;
+
+use sluice_wire::control::{AckStatus, CloseCode, Demand, ShownSlot, Speaker, StateKind};
 use sluice_wire::time::Time;
 use sluice_wire::track::{TrackId, TrackNumber};
 
 use crate::media::Codec;
 use crate::media::depacketize::AssembledFrame;
+use crate::media::freezes::FreezeStats;
 
 /// A frame that arrived whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,8 +21,10 @@ pub struct ReceivedFrame {
     pub codec: Codec,
     /// The frame.
     pub frame: AssembledFrame,
-    /// Whether all that it depends on came before it. A conservative guess: after a gap, only from the next key frame on.
+    /// Whether all that it depends on came before it, as far as [`dependencies`](crate::media::dependencies) can tell.
     pub is_decodable: bool,
+    /// The temporal layer, by frame marking; 0 of audio.
+    pub temporal_id: u8,
     /// When it was captured, on the sender's clock.
     pub captured_at: Option<Time>,
     /// When its last packet came.
@@ -35,7 +40,19 @@ pub enum Event {
     Frame(Box<ReceivedFrame>),
     /// A slot shows something else than before, or says why it does not.
     Shown(ShownSlot),
-    /// The router wants a key frame.
+    /// The packets of a slot are of another track than before, or the first of all. Told before the track's first frame.
+    SourceChanged {
+        /// The slot.
+        slot: u16,
+        /// The track that it shows from here on.
+        track: TrackId,
+    },
+    /// What anybody wants of an encoding has changed. What is not wanted does not leave any more, whether it is handed in or not;
+    /// an encoding that is wanted again asks for a key frame by itself.
+    Demand(Demand),
+    /// Who speaks has changed: the most recent speaker first.
+    Speakers(Vec<Speaker>),
+    /// A key frame is needed: the router asks for one, or an encoding is wanted again.
     KeyFrameRequested {
         /// The track.
         track: TrackNumber,
@@ -57,6 +74,28 @@ pub enum Event {
     Closed(CloseCode),
 }
 
+/// What came on a slot, in numbers since the session began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SlotStats {
+    /// The slot.
+    pub slot: u16,
+    /// RTP packets that came.
+    pub packets: u64,
+    /// UDP payload bytes of the datagrams that they came in.
+    pub bytes: u64,
+    /// RTP packets that the slot's sequence lacks.
+    pub packets_missing: u64,
+    /// Frames that arrived whole.
+    pub frames: u64,
+    /// Of these, frames that cannot be decoded, since something that they depend on did not come.
+    pub frames_undecodable: u64,
+    /// Freezes of the picture.
+    pub freezes: FreezeStats,
+    /// From the moment that the router was asked for what the slot is to show to the first frame of it that can be decoded. Absent
+    /// until it comes, and for slots that show nothing.
+    pub first_frame: Option<Duration>,
+}
+
 /// What happened to a session, in numbers since its beginning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SessionStats {
@@ -76,12 +115,20 @@ pub struct SessionStats {
     pub rtcp_sent: u64,
     /// SRTCP datagrams that authenticated.
     pub rtcp_received: u64,
-    /// Frames handed in to be sent.
+    /// Frames sent.
     pub frames_sent: u64,
+    /// Frames handed in that did not leave, since nobody wanted them.
+    pub frames_withheld: u64,
+    /// Their bytes, without any headers.
+    pub bytes_withheld: u64,
+    /// Packets of muted microphones that say how loud it is.
+    pub levels_sent: u64,
     /// Frames that arrived whole.
     pub frames_received: u64,
     /// Frames that arrived in part.
     pub frames_broken: u64,
+    /// Frames that arrived whole and cannot be decoded.
+    pub frames_undecodable: u64,
     /// Datagrams whose tag did not verify.
     pub auth_failures: u64,
     /// Datagrams that were seen before, or are too old to tell.

@@ -11,10 +11,13 @@
 mod control_in;
 mod control_out;
 mod event;
+mod gate;
 mod liveness;
 mod out_queue;
 mod publish;
 mod receive;
+mod source;
+mod states_in;
 mod uplink;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -27,17 +30,18 @@ use sluice_wire::classify::{Class, classify};
 use sluice_wire::control::{AckEntry, CloseCode, ShownSlot, WANTED_PER_PAGE, WantedSlot};
 use sluice_wire::srtp::{Cryptex, InboundSrtp, KeyError, OpenError, OutboundSrtp};
 use sluice_wire::ssrc::SsrcBlock;
-use sluice_wire::state_sync::{PageInbox, PageOutbox};
+use sluice_wire::state_sync::PageOutbox;
 use sluice_wire::ticket::{PROTOCOL_VERSION, Ticket};
 use sluice_wire::time::Time;
 
-pub use self::event::{Event, ReceivedFrame, SessionStats};
+pub use self::event::{Event, ReceivedFrame, SessionStats, SlotStats};
 use self::liveness::Liveness;
 use self::out_queue::OutQueue;
 pub use self::out_queue::Transmit;
 use self::publish::UplinkTrack;
 pub use self::publish::{EncodingConfig, OutgoingFrame, PublishError, SendError, TrackConfig};
 use self::receive::SlotReceiver;
+use self::states_in::Inboxes;
 use self::uplink::UplinkStream;
 
 /// The largest datagram that is sent or accepted (spec 3.3), in bytes.
@@ -97,13 +101,15 @@ pub struct ClientSession {
     published_pages: Vec<std::ops::Range<usize>>,
     wanted_slots: Vec<WantedSlot>,
     wanted: PageOutbox,
-    shown_inbox: PageInbox,
+    inboxes: Inboxes,
     /// What each slot shows, with the page that said so.
     shown: BTreeMap<u16, (u8, ShownSlot)>,
     receivers: BTreeMap<u16, SlotReceiver>,
     acks: Vec<AckEntry>,
     echoes: Vec<(SocketAddr, Echo)>,
     next_report: Time,
+    /// The most that this end wants to receive, bit/s, and when that is said next; `None` until there is a limit.
+    receive_limit: Option<(u64, Time)>,
     out: OutQueue,
     events: VecDeque<Event>,
     rtt: Option<Duration>,
@@ -139,12 +145,13 @@ impl ClientSession {
             published_pages: Vec::new(),
             wanted_slots: Vec::new(),
             wanted: PageOutbox::default(),
-            shown_inbox: PageInbox::default(),
+            inboxes: Inboxes::default(),
             shown: BTreeMap::new(),
             receivers: BTreeMap::new(),
             acks: Vec::new(),
             echoes: Vec::new(),
             next_report: now + control_out::REPORT_INTERVAL,
+            receive_limit: None,
             out: OutQueue::default(),
             events: VecDeque::new(),
             rtt: None,
@@ -173,12 +180,19 @@ impl ClientSession {
         if slots == self.wanted_slots {
             return;
         }
-        self.wanted_slots = slots.to_vec();
+        let before = std::mem::replace(&mut self.wanted_slots, slots.to_vec());
+        self.ask_receivers(&before);
         let pages = slots.len().div_ceil(WANTED_PER_PAGE).max(1) as u8;
         self.wanted.set_pages(pages);
         for page in 0..pages {
             self.wanted.touch(page);
         }
+    }
+
+    /// States the most that the router may send, in bits per second for the whole session: the router then shows less, down to
+    /// sound alone at 0. [`u64::MAX`] takes the limit away again.
+    pub const fn set_receive_limit(&mut self, bits_per_second: u64) {
+        self.receive_limit = Some((bits_per_second, Time::ZERO));
     }
 
     /// The caller's socket has another address now: the router is asked to move there.
@@ -311,3 +325,6 @@ impl ClientSession {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

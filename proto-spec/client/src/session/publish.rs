@@ -1,7 +1,9 @@
 //! Publishing: tracks are declared, frames become packets.
 
+use std::time::Duration;
+
 use sluice_wire::control::{
-    Encodings, MAX_ENCODINGS, MAX_TRACKS, PublishedEncoding, PublishedTrack, published_fitting,
+    Demand, Encodings, MAX_ENCODINGS, MAX_TRACKS, PublishedEncoding, PublishedTrack, published_fitting,
 };
 use sluice_wire::ext::{AudioLevel, CaptureTime, FrameMarking, MediaExtensions};
 use sluice_wire::rtp::RtpHeader;
@@ -9,6 +11,7 @@ use sluice_wire::ssrc::{StreamIndex, StreamRole};
 use sluice_wire::time::Time;
 use sluice_wire::track::{TrackKind, TrackNumber};
 
+use super::gate::Gate;
 use super::{ClientSession, MAX_DATAGRAM_BYTES, Phase};
 use crate::media::Codec;
 use crate::media::packetize::{FrameLayer, PacketizeError, Packetizer};
@@ -19,6 +22,11 @@ const HEADROOM_BYTES: usize = 64;
 const MAX_HEADER_BYTES: usize = 64;
 /// Fixed header and extension block of a publisher's packet (spec 3.2).
 const HEADER_BYTES: usize = 32;
+/// How often a muted microphone says how loud it is: often enough to notice a word.
+const MUTED_LEVEL_INTERVAL: Duration = Duration::from_millis(100);
+/// What is left of the first byte of an Opus packet when it says "one frame" (RFC 6716 section 3.1). A packet of such a byte alone
+/// holds a frame of no bytes: silence.
+const ONE_FRAME_MASK: u8 = 0xFC;
 
 /// One RTP stream of a track to publish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,9 +76,12 @@ pub enum SendError {
     /// No such track or encoding is published.
     #[error("no such track or encoding is published")]
     NotPublished,
-    /// The track is muted.
+    /// The track is muted. Of a microphone, the level of the frame may have been sent, without its sound.
     #[error("the track is muted")]
     Muted,
+    /// Nobody wants the encoding or the temporal layer, or it was stopped for that reason and goes on with a later frame.
+    #[error("nobody wants the frame now")]
+    NotWanted,
     /// The session is over.
     #[error("the session is over")]
     Closed,
@@ -101,6 +112,9 @@ pub struct OutgoingFrame<'a> {
 #[derive(Debug)]
 pub(super) struct Publication {
     pub(super) stream: StreamIndex,
+    pub(super) gate: Gate,
+    /// What the router last said of it.
+    pub(super) demand: Option<Demand>,
     packetizer: Packetizer,
 }
 
@@ -110,6 +124,8 @@ pub(super) struct UplinkTrack {
     pub(super) declared: PublishedTrack,
     codec: Codec,
     pub(super) encodings: Vec<Publication>,
+    /// When a muted microphone last said how loud it is.
+    last_level: Option<Time>,
 }
 
 impl ClientSession {
@@ -146,9 +162,12 @@ impl ClientSession {
                 .iter()
                 .map(|encoding| Publication {
                     stream: encoding.stream,
+                    gate: Gate::OPEN,
+                    demand: None,
                     packetizer: Packetizer::new(track.codec, encoding.temporal_layers),
                 })
                 .collect(),
+            last_level: None,
         });
         self.renew_published();
         Ok(())
@@ -198,6 +217,9 @@ impl ClientSession {
 
     /// Sends a frame of a track's encoding. Returns how many packets it took.
     ///
+    /// Frames that nobody wants are refused with [`SendError::NotWanted`]: an encoder that cannot be told otherwise may go on
+    /// handing in everything. What wants to save the encoding follows [`Event::Demand`](super::Event::Demand).
+    ///
     /// # Errors
     /// [`SendError`]; if it is [`SendError::Queue`], a part of the frame may have been queued.
     pub fn send_frame(
@@ -212,14 +234,64 @@ impl ClientSession {
         }
         // The router drops media of a track that it has not heard of.
         self.send_states(now);
+        let published = self
+            .tracks
+            .iter_mut()
+            .find(|other| other.declared.number == track)
+            .ok_or(SendError::NotPublished)?;
+        if published.declared.muted {
+            return Err(self.send_level_of_muted(now, track, frame).err().unwrap_or(SendError::Muted));
+        }
+        let is_video = !published.declared.kind.is_audio();
+        let publication =
+            published.encodings.get_mut(usize::from(encoding)).ok_or(SendError::NotPublished)?;
+        // Sound goes on: the router cannot tell who speaks without it.
+        if is_video && !publication.gate.admit(frame.key, frame.layer) {
+            self.stats.frames_withheld += 1;
+            self.stats.bytes_withheld += frame.data.len() as u64;
+            return Err(SendError::NotWanted);
+        }
+        let packets = self.seal_frame(now, track, encoding, frame)?;
+        self.stats.frames_sent += 1;
+        Ok(packets)
+    }
+
+    /// Sends how loud it is at a muted microphone, every now and then, so that who talks while muted can be told. Not a bit of
+    /// the sound leaves.
+    fn send_level_of_muted(
+        &mut self,
+        now: Time,
+        track: TrackNumber,
+        frame: &OutgoingFrame<'_>,
+    ) -> Result<(), SendError> {
+        let Some(muted) = self.tracks.iter_mut().find(|other| other.declared.number == track) else {
+            return Err(SendError::NotPublished);
+        };
+        let is_due = muted.last_level.is_none_or(|last| now.saturating_since(last) >= MUTED_LEVEL_INTERVAL);
+        let silence = match frame.data.first() {
+            Some(first) if muted.codec == Codec::Opus => first & ONE_FRAME_MASK,
+            _ => return Ok(()),
+        };
+        if is_due && muted.declared.kind == TrackKind::Microphone {
+            muted.last_level = Some(now);
+            self.seal_frame(now, track, 0, &OutgoingFrame { data: &[silence], ..*frame })?;
+            self.stats.levels_sent += 1;
+        }
+        Ok(())
+    }
+
+    fn seal_frame(
+        &mut self,
+        now: Time,
+        track: TrackNumber,
+        encoding: u8,
+        frame: &OutgoingFrame<'_>,
+    ) -> Result<usize, SendError> {
         let track = self
             .tracks
             .iter_mut()
             .find(|other| other.declared.number == track)
             .ok_or(SendError::NotPublished)?;
-        if track.declared.muted {
-            return Err(SendError::Muted);
-        }
         let is_video = !track.declared.kind.is_audio();
         let publication = track.encodings.get_mut(usize::from(encoding)).ok_or(SendError::NotPublished)?;
         let stream =
@@ -230,6 +302,7 @@ impl ClientSession {
         let timestamp = stream.timestamp(frame.captured_at, track.codec.clock_rate_hz());
         let fragments = publication.packetizer.packetize(frame.data, frame.layer, budget)?;
         let tl0_pic_idx = fragments.tl0_pic_idx();
+        let level = frame.audio_level.unwrap_or(AudioLevel::SILENCE);
         let mut packets = 0;
         let mut payload = Vec::with_capacity(budget);
         for fragment in fragments {
@@ -255,7 +328,7 @@ impl ClientSession {
                 csrcs: &[],
                 extensions: &MediaExtensions {
                     audio_level: (!is_video)
-                        .then_some(AudioLevel { voice: true, level: frame.audio_level.unwrap_or(127) }),
+                        .then_some(AudioLevel { voice: level < AudioLevel::SILENCE, level }),
                     transport_sequence: Some(self.next_transport),
                     frame_marking: marking,
                     capture_time: Some(CaptureTime(frame.captured_at.to_ntp())),
@@ -275,7 +348,6 @@ impl ClientSession {
             packets += 1;
         }
         self.liveness.on_sent(now);
-        self.stats.frames_sent += 1;
         Ok(packets)
     }
 }

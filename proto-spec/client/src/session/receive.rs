@@ -1,8 +1,6 @@
-//! Receiving: packets of a slot become frames.
+//! Receiving: packets find their slot, and the track that the slot shows.
 
-use std::collections::VecDeque;
-use std::time::Duration;
-
+use sluice_wire::control::{ShownSlot, SlotStatus, Want, WantedSlot};
 use sluice_wire::ext::MediaExtensions;
 use sluice_wire::payload_type::PayloadType;
 use sluice_wire::reception::Reception;
@@ -11,96 +9,161 @@ use sluice_wire::srtp::OpenError;
 use sluice_wire::ssrc::StreamRole;
 use sluice_wire::time::Time;
 use sluice_wire::track::TrackId;
+use std::time::Duration;
 
-use super::{ClientSession, Event, MAX_DATAGRAM_BYTES, ReceivedFrame, SessionStats};
+use super::source::Source;
+use super::{ClientSession, Event, MAX_DATAGRAM_BYTES, ReceivedFrame, SessionStats, SlotStats};
 use crate::media::Codec;
-use crate::media::depacketize::{AssembledFrame, Depacketizer, FrameEdges, MediaPacket};
+use crate::media::freezes::FreezeDetector;
 
-/// How long a gap may stay open before what is behind it is used: longer than reordering takes on real networks.
-const GAP_TIMEOUT: Duration = Duration::from_millis(100);
 /// Key frame requests of one slot are this far apart.
 const KEY_FRAME_INTERVAL: Duration = Duration::from_millis(500);
-/// Frames whose capture time is remembered until they are whole.
-const MAX_OPEN_FRAMES: usize = 128;
 
-/// What is known of a frame from its packets' headers.
+/// What the router was asked to show in a slot.
 #[derive(Clone, Copy, Debug)]
-struct FrameHead {
-    timestamp: u32,
-    captured_at: Option<Time>,
-    received_at: Time,
-}
-
-/// What the slot shows now.
-#[derive(Debug)]
-struct Source {
-    slot: u16,
-    track: TrackId,
-    codec: Codec,
-    depacketizer: Depacketizer,
-    heads: VecDeque<FrameHead>,
-    /// A picture is needed that depends on nothing.
-    needs_key_frame: bool,
-    /// The index that is missing, and since when.
-    gap: Option<(u64, Time)>,
+struct Asked {
+    want: Want,
+    /// When the page that says so first left.
+    at: Option<Time>,
 }
 
 /// The receiving end of a slot.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct SlotReceiver {
     slot: u16,
     pub(super) reception: Reception,
-    source: Option<Source>,
+    highest_index: Option<u64>,
+    current: Option<Source>,
+    /// What the slot showed before: its last packets may come late.
+    previous: Option<Source>,
     last_key_frame_request: Option<Time>,
-    /// Broken frames of sources that the slot showed before.
+    /// Broken frames of sources that are forgotten.
     past_broken_frames: u64,
+    asked: Option<Asked>,
+    freezes: FreezeDetector,
+    stats: SlotStats,
 }
 
 impl SlotReceiver {
-    fn new(slot: u16) -> Self {
-        Self {
-            slot,
-            reception: Reception::default(),
-            source: None,
-            last_key_frame_request: None,
-            past_broken_frames: 0,
+    pub(super) fn new(slot: u16) -> Self {
+        Self { slot, stats: SlotStats { slot, ..SlotStats::default() }, ..Self::default() }
+    }
+
+    /// The slot is to show this from now on.
+    fn ask(&mut self, want: Want) {
+        self.asked = (want != Want::Nothing).then_some(Asked { want, at: None });
+        self.stats.first_frame = None;
+        self.freezes.pause();
+    }
+
+    /// What was asked last has been sent.
+    pub(super) fn note_asked(&mut self, now: Time) {
+        if let Some(asked) = &mut self.asked {
+            asked.at.get_or_insert(now);
         }
     }
 
-    /// Takes in a packet; frames that it completes go to `frames`.
+    /// Takes in a packet of `len` bytes as a datagram; frames that it completes go to `frames`. Gives the track, if it is another
+    /// than before.
     fn on_packet(
         &mut self,
         now: Time,
         index: u64,
         rtp: &RtpPacket<'_>,
-        extensions: &MediaExtensions,
+        len: usize,
         frames: &mut Vec<ReceivedFrame>,
-    ) -> Result<(), OpenError> {
+    ) -> Result<Option<TrackId>, OpenError> {
         let codec = PayloadType::from_u8(rtp.payload_type())
             .and_then(Codec::from_payload_type)
             .ok_or(OpenError::Malformed)?;
         let track = rtp.csrcs().next().and_then(TrackId::from_bits).ok_or(OpenError::Malformed)?;
+        self.stats.packets += 1;
+        self.stats.bytes += len as u64;
         self.reception.on_packet(index, rtp.timestamp(), now, codec.clock_rate_hz());
-        if self.source.as_ref().is_none_or(|source| (source.track, source.codec) != (track, codec)) {
-            self.past_broken_frames += self.source.as_ref().map_or(0, Source::broken_frames);
-            self.source = Some(Source::new(self.slot, track, codec));
+        let extensions = MediaExtensions::read(rtp);
+        let before = frames.len();
+        let changed = self.turn_to(track, codec, index, &extensions);
+        if let Some(source) = self.source_of(track, codec, index) {
+            source.push(now, index, rtp, &extensions, frames);
         }
-        if let Some(source) = self.source.as_mut() {
-            source.push(now, index, rtp, extensions, frames);
+        self.highest_index = self.highest_index.max(Some(index));
+        self.note_frames(now, &frames[before..]);
+        Ok(changed.then_some(track))
+    }
+
+    /// Makes the track the slot's source, if the packet says so: it is of another one, and not a straggler from before.
+    fn turn_to(&mut self, track: TrackId, codec: Codec, index: u64, extensions: &MediaExtensions) -> bool {
+        let is_straggler = self.current.as_ref().is_some_and(|current| index < current.first_index);
+        let is_known =
+            self.current.as_ref().is_some_and(|current| (current.track, current.codec) == (track, codec));
+        if is_known || is_straggler {
+            return false;
         }
-        Ok(())
+        // A first packet that does not begin a frame has been overtaken: what is missing before it is the source's as well.
+        let begins = !codec.is_video() || extensions.frame_marking.is_none_or(|marking| marking.start);
+        let behind_highest = self.highest_index.map_or(index, |highest| (highest + 1).min(index));
+        let first_index = if begins { index } else { behind_highest };
+        self.past_broken_frames += self.previous.as_ref().map_or(0, Source::broken_frames);
+        self.previous = self.current.replace(Source::new(self.slot, track, codec, first_index));
+        true
+    }
+
+    fn source_of(&mut self, track: TrackId, codec: Codec, index: u64) -> Option<&mut Source> {
+        let sources = [self.current.as_mut(), self.previous.as_mut()].into_iter().flatten();
+        let is_of = |source: &&mut Source| (source.track, source.codec) == (track, codec);
+        sources.filter(is_of).find(|source| index >= source.first_index)
+    }
+
+    fn note_frames(&mut self, now: Time, frames: &[ReceivedFrame]) {
+        for frame in frames {
+            self.stats.frames += 1;
+            if !frame.is_decodable {
+                self.stats.frames_undecodable += 1;
+                continue;
+            }
+            if frame.codec.is_video() {
+                self.freezes.on_frame(now);
+            }
+            if let Some(Asked { want, at: Some(at) }) = self.asked
+                && self.stats.first_frame.is_none()
+                && (want == Want::Track(frame.track) || !matches!(want, Want::Track(_)))
+            {
+                self.stats.first_frame = Some(now.saturating_since(at));
+            }
+        }
+    }
+
+    /// The router says how it stands with the slot.
+    pub(super) fn on_shown(&mut self, shown: &ShownSlot) {
+        let is_to_flow = match shown.status {
+            SlotStatus::Flowing
+            | SlotStatus::WaitingForKeyFrame
+            | SlotStatus::Limited
+            | SlotStatus::NotSent => true,
+            SlotStatus::NoBandwidth => shown.temporal_layers > 0,
+            SlotStatus::NotPublished
+            | SlotStatus::Muted
+            | SlotStatus::NotAllowed
+            | SlotStatus::Unsupported
+            | SlotStatus::Paused => false,
+        };
+        if !is_to_flow {
+            self.freezes.pause();
+        }
     }
 
     /// Gives up gaps that are open for too long.
-    pub(super) fn on_tick(&mut self, now: Time, frames: &mut Vec<ReceivedFrame>) {
-        if let Some(source) = self.source.as_mut() {
+    fn on_tick(&mut self, now: Time, frames: &mut Vec<ReceivedFrame>) {
+        let before = frames.len();
+        for source in [self.previous.as_mut(), self.current.as_mut()].into_iter().flatten() {
             source.give_up_old_gaps(now, frames);
         }
+        self.note_frames(now, &frames[before..]);
     }
 
     /// Whether to ask for a key frame now. A `true` counts as asked.
     pub(super) fn take_key_frame_request(&mut self, now: Time) -> bool {
-        let needs = self.source.as_ref().is_some_and(|source| source.needs_key_frame);
+        let needs = self.current.as_ref().is_some_and(Source::needs_key_frame);
         let may =
             self.last_key_frame_request.is_none_or(|last| now.saturating_since(last) >= KEY_FRAME_INTERVAL);
         if needs && may {
@@ -109,111 +172,47 @@ impl SlotReceiver {
         needs && may
     }
 
+    fn stats(&self) -> SlotStats {
+        SlotStats { packets_missing: self.reception.missing(), freezes: self.freezes.stats(), ..self.stats }
+    }
+
     pub(super) fn add_to(&self, stats: &mut SessionStats) {
         stats.rtp_lost += self.reception.missing();
-        stats.frames_broken +=
-            self.past_broken_frames + self.source.as_ref().map_or(0, Source::broken_frames);
-    }
-}
-
-impl Source {
-    fn new(slot: u16, track: TrackId, codec: Codec) -> Self {
-        Self {
-            slot,
-            track,
-            codec,
-            depacketizer: Depacketizer::new(codec),
-            heads: VecDeque::new(),
-            needs_key_frame: codec.is_video(),
-            gap: None,
-        }
-    }
-
-    fn broken_frames(&self) -> u64 {
-        self.depacketizer.stats().broken_frames
-    }
-
-    fn push(
-        &mut self,
-        now: Time,
-        index: u64,
-        rtp: &RtpPacket<'_>,
-        extensions: &MediaExtensions,
-        frames: &mut Vec<ReceivedFrame>,
-    ) {
-        self.note_head(now, rtp.timestamp(), extensions);
-        let packet = MediaPacket {
-            index,
-            timestamp: rtp.timestamp(),
-            marker: rtp.marker(),
-            edges: extensions
-                .frame_marking
-                .map(|marking| FrameEdges { start: marking.start, end: marking.end }),
-            payload: rtp.payload(),
-        };
-        let mut assembled = Vec::new();
-        self.depacketizer.push(packet, &mut |frame| assembled.push(frame));
-        self.deliver(assembled, frames);
-        self.watch_gap(now);
-    }
-
-    fn note_head(&mut self, now: Time, timestamp: u32, extensions: &MediaExtensions) {
-        if let Some(head) = self.heads.iter_mut().rev().find(|head| head.timestamp == timestamp) {
-            head.received_at = now;
-            return;
-        }
-        if self.heads.len() >= MAX_OPEN_FRAMES {
-            self.heads.pop_front();
-        }
-        let captured_at = extensions.capture_time.and_then(|time| Time::from_ntp(time.0));
-        self.heads.push_back(FrameHead { timestamp, captured_at, received_at: now });
-    }
-
-    fn watch_gap(&mut self, now: Time) {
-        self.gap = match (self.depacketizer.missing_since(), self.gap) {
-            (Some(missing), Some((known, since))) if missing == known => Some((known, since)),
-            (Some(missing), _) => Some((missing, now)),
-            (None, _) => None,
-        };
-    }
-
-    fn give_up_old_gaps(&mut self, now: Time, frames: &mut Vec<ReceivedFrame>) {
-        let mut assembled = Vec::new();
-        while let Some((missing, since)) = self.gap
-            && now.saturating_since(since) >= GAP_TIMEOUT
-        {
-            self.depacketizer.give_up_before(missing + 1, &mut |frame| assembled.push(frame));
-            // What is missing now went missing no later than the gap before it ended.
-            self.gap = self.depacketizer.missing_since().map(|next| (next, since));
-        }
-        self.deliver(assembled, frames);
-    }
-
-    fn deliver(&mut self, assembled: Vec<AssembledFrame>, frames: &mut Vec<ReceivedFrame>) {
-        for frame in assembled {
-            let position = self.heads.iter().position(|head| head.timestamp == frame.timestamp);
-            let head = position.and_then(|position| self.heads.remove(position)).unwrap_or(FrameHead {
-                timestamp: frame.timestamp,
-                captured_at: None,
-                received_at: Time::ZERO,
-            });
-            if self.codec.is_video() {
-                self.needs_key_frame = !frame.key && (self.needs_key_frame || frame.follows_gap);
-            }
-            frames.push(ReceivedFrame {
-                slot: self.slot,
-                track: self.track,
-                codec: self.codec,
-                frame,
-                is_decodable: !self.needs_key_frame,
-                captured_at: head.captured_at,
-                received_at: head.received_at,
-            });
-        }
+        let sources = [&self.previous, &self.current].into_iter().flatten();
+        stats.frames_broken += self.past_broken_frames + sources.map(Source::broken_frames).sum::<u64>();
+        stats.frames_undecodable += self.stats.frames_undecodable;
     }
 }
 
 impl ClientSession {
+    /// What came on the slots that are or were wanted, or on which something came, in order.
+    #[must_use]
+    pub fn slot_stats(&self) -> Vec<SlotStats> {
+        self.receivers.values().map(SlotReceiver::stats).collect()
+    }
+
+    /// Tells the receivers of slots that are to show something else than in `before`.
+    pub(super) fn ask_receivers(&mut self, before: &[WantedSlot]) {
+        let subject = |wanted: &WantedSlot| if wanted.paused { Want::Nothing } else { wanted.want };
+        let find = |slots: &[WantedSlot], slot: u16| {
+            slots.iter().find(|wanted| wanted.slot == slot).map_or(Want::Nothing, subject)
+        };
+        for wanted in before.iter().filter(|wanted| find(&self.wanted_slots, wanted.slot) == Want::Nothing) {
+            if let Some(receiver) = self.receivers.get_mut(&wanted.slot) {
+                receiver.ask(Want::Nothing);
+            }
+        }
+        let limit = self.slot_limit();
+        for wanted in self.wanted_slots.iter().filter(|wanted| wanted.slot < limit) {
+            let want = subject(wanted);
+            if want != find(before, wanted.slot) && want != Want::Nothing {
+                let receiver =
+                    self.receivers.entry(wanted.slot).or_insert_with(|| SlotReceiver::new(wanted.slot));
+                receiver.ask(want);
+            }
+        }
+    }
+
     pub(super) fn handle_rtp(&mut self, now: Time, datagram: &[u8]) -> Result<(), OpenError> {
         let mut plain = [0; MAX_DATAGRAM_BYTES];
         let opened = self.inbound.open_rtp(datagram, &mut plain)?;
@@ -222,13 +221,15 @@ impl ClientSession {
             return Err(OpenError::Malformed);
         }
         let rtp = RtpPacket::parse(&plain[..opened.len]).map_err(|_| OpenError::Malformed)?;
-        let extensions = MediaExtensions::read(&rtp);
         let slot = opened.stream.0 - 1;
         let mut frames = Vec::new();
         let receiver = self.receivers.entry(slot).or_insert_with(|| SlotReceiver::new(slot));
-        let handled = receiver.on_packet(now, opened.index, &rtp, &extensions, &mut frames);
+        let handled = receiver.on_packet(now, opened.index, &rtp, datagram.len(), &mut frames);
+        if let Ok(Some(track)) = handled {
+            self.emit(Event::SourceChanged { slot, track });
+        }
         self.deliver(frames);
-        handled
+        handled.map(|_| ())
     }
 
     /// Gives up old gaps of all slots.

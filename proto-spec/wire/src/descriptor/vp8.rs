@@ -35,6 +35,15 @@ impl PictureId {
     pub const fn mask(&self) -> u16 {
         if self.is_long { 0x7FFF } else { 0x7F }
     }
+
+    /// Takes the number off the front of `rest`, which is at `at` of the payload.
+    pub(super) fn read(rest: &mut &[u8], at: u8) -> Option<Self> {
+        let high = *rest.split_off_first()?;
+        let is_long = high & LONG_PICTURE_ID_BIT != 0;
+        let high = u16::from(high & !LONG_PICTURE_ID_BIT);
+        let value = if is_long { (high << 8) | u16::from(*rest.split_off_first()?) } else { high };
+        Some(Self { value, is_long, at })
+    }
 }
 
 /// A running number of the frames of temporal layer 0.
@@ -71,25 +80,20 @@ impl Descriptor {
     /// Reads the descriptor at the front of a payload; `None` if it is cut short or has no data behind it.
     #[must_use]
     pub fn parse(payload: &[u8]) -> Option<Self> {
-        let mut bytes = (0_u8..).zip(payload.iter().copied());
-        let (_, first) = bytes.next()?;
-        let has = if first & EXTENDED_BIT == 0 { 0 } else { bytes.next()?.1 };
-        let mut picture_id = None;
-        if has & PICTURE_ID_BIT != 0 {
-            let (at, high) = bytes.next()?;
-            let is_long = high & LONG_PICTURE_ID_BIT != 0;
-            let high = u16::from(high & !LONG_PICTURE_ID_BIT);
-            let value = if is_long { (high << 8) | u16::from(bytes.next()?.1) } else { high };
-            picture_id = Some(PictureId { value, is_long, at });
-        }
-        let mut tl0_pic_idx = None;
-        if has & TL0_PIC_IDX_BIT != 0 {
-            let (at, value) = bytes.next()?;
-            tl0_pic_idx = Some(Tl0PicIdx { value, at });
-        }
-        let layer = if has & (TEMPORAL_ID_BIT | KEY_INDEX_BIT) == 0 { 0 } else { bytes.next()?.1 };
+        let mut rest = payload;
+        let at = |rest: &[u8]| (payload.len() - rest.len()) as u8;
+        let first = *rest.split_off_first()?;
+        let has = if first & EXTENDED_BIT == 0 { 0 } else { *rest.split_off_first()? };
+        let picture_id = if has & PICTURE_ID_BIT == 0 { None } else { Some(PictureId::read(&mut rest, 2)?) };
+        let tl0_pic_idx = if has & TL0_PIC_IDX_BIT == 0 {
+            None
+        } else {
+            let at = at(rest);
+            Some(Tl0PicIdx { value: *rest.split_off_first()?, at })
+        };
+        let layer = if has & (TEMPORAL_ID_BIT | KEY_INDEX_BIT) == 0 { 0 } else { *rest.split_off_first()? };
         let layer = if has & TEMPORAL_ID_BIT == 0 { 0 } else { layer };
-        let (len, data) = bytes.next()?;
+        let data = *rest.first()?;
         let starts_frame = first & START_BIT != 0 && first & PARTITION_MASK == 0;
         Some(Self {
             non_reference: first & NON_REFERENCE_BIT != 0,
@@ -99,7 +103,7 @@ impl Descriptor {
             tl0_pic_idx,
             temporal_id: layer >> 6,
             layer_sync: layer & LAYER_SYNC_BIT != 0,
-            len,
+            len: at(rest),
         })
     }
 

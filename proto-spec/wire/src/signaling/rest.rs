@@ -59,10 +59,14 @@ pub enum ApiErrorCode {
     BadRequest,
     /// The bearer token is missing or wrong (401).
     Unauthorized,
+    /// The API key may not do this (403).
+    Forbidden,
     /// No such meeting or path (404).
     NotFound,
     /// The path has no such method (405).
     MethodNotAllowed,
+    /// The meeting is over, or was changed in between (409).
+    Conflict,
     /// The body is above the limit (413).
     TooLarge,
     /// The body is not `application/json` (415).

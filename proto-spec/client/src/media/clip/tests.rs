@@ -14,20 +14,25 @@ fn shipped() -> Vec<(String, Clip)> {
 }
 
 #[test]
-fn the_shipped_clips_are_five_seconds_with_a_key_frame_in_front() {
+fn the_shipped_clips_are_a_few_seconds_with_key_frames_on_a_grid() {
     let clips = shipped();
-    assert_eq!(clips.len(), 10);
+    assert_eq!(clips.len(), 11);
     for (file, clip) in &clips {
         let rate = u64::from(clip.codec().clock_rate_hz());
         let frames = clip.frames().len();
-        let keys = clip.frames().iter().filter(|frame| frame.key).count();
+        let keys: Vec<usize> = (0..frames).filter(|at| clip.frames()[*at].key).collect();
         if clip.codec() == Codec::Opus {
             // The encoder's delay makes it one packet more.
-            assert_eq!((frames, keys, clip.duration_ticks()), (251, 251, 251 * 960), "{file}");
+            assert_eq!((frames, keys.len(), clip.duration_ticks()), (251, 251, 251 * 960), "{file}");
             assert!(clip.frames().iter().all(|frame| frame.duration_ticks == 960), "{file}");
         } else {
-            let expected = if file.starts_with("screen") { 25 } else { 150 };
-            assert_eq!((frames, keys, clip.duration_ticks()), (expected, 1, 5 * rate), "{file}");
+            let (expected, expected_keys, per_second) = match file.rsplit_once('.') {
+                Some((_, "h264")) => (150, vec![0], 30),
+                _ if file.starts_with("screen") => (25, vec![0], 5),
+                _ => (128, vec![0, 64], 30),
+            };
+            assert_eq!((frames, keys), (expected, expected_keys), "{file}");
+            assert_eq!(clip.duration_ticks(), rate * frames as u64 / per_second, "{file}");
         }
         assert!(clip.frames().iter().all(|frame| frame.hash == frame_hash(&frame.data)), "{file}");
     }
@@ -45,9 +50,10 @@ fn the_shipped_cameras_have_their_sizes_rates_and_layers() {
         })
         .collect();
     let expected = [
-        ("camera-720p30.ivf", (1280, 720), 3, [420, 620, 1_070]),
-        ("camera-360p30.ivf", (640, 360), 3, [140, 210, 360]),
-        ("camera-180p30.ivf", (320, 180), 3, [40, 60, 110]),
+        ("camera-1080p30.ivf", (1920, 1080), 3, [990, 1_450, 2_540]),
+        ("camera-720p30.ivf", (1280, 720), 3, [530, 760, 1_300]),
+        ("camera-360p30.ivf", (640, 360), 3, [190, 270, 450]),
+        ("camera-180p30.ivf", (320, 180), 3, [60, 80, 130]),
         ("camera-720p30.h264", (1280, 720), 1, [700, 700, 700]),
         ("camera-360p30.h264", (640, 360), 1, [260, 260, 260]),
         ("screen-720p5.ivf", (1280, 720), 1, [390, 390, 390]),
@@ -73,7 +79,7 @@ fn speech_has_silent_and_loud_packets() {
 }
 
 #[test]
-fn a_loop_goes_round_and_starts_over_when_a_key_frame_is_wanted() {
+fn a_loop_goes_round_and_jumps_to_the_nearest_key_frame() {
     let (_, clip) = shipped().swap_remove(0);
     let mut looped = clip.looped_from(0);
     for round in 0..2 {
@@ -81,12 +87,13 @@ fn a_loop_goes_round_and_starts_over_when_a_key_frame_is_wanted() {
             assert_eq!(looped.next_frame(), expected, "round {round}");
         }
     }
-    looped.next_frame();
-    looped.next_frame();
-    looped.skip_to_key_frame();
-    assert_eq!(looped.next_frame(), &clip.frames()[0]);
-    assert_eq!(clip.looped_from(77).next_frame(), &clip.frames()[0], "video begins at a key frame");
-    let (_, speech) = shipped().swap_remove(9);
+    for (place, key) in [(0, 0), (31, 0), (33, 64), (95, 64), (97, 0), (128 + 60, 64)] {
+        looped.next_frame();
+        looped.jump_to_key_frame_near(place);
+        assert_eq!(looped.next_frame(), &clip.frames()[key], "{place}");
+    }
+    assert_eq!(clip.looped_from(77).next_frame(), &clip.frames()[64], "video begins at a key frame");
+    let (_, speech) = shipped().swap_remove(10);
     assert_eq!(speech.looped_from(251 + 77).next_frame(), &speech.frames()[77]);
 }
 
