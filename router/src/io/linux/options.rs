@@ -12,9 +12,11 @@ use crate::io::Family;
 use crate::io::group::BufferSizes;
 use crate::io::steering::{Instruction, PROGRAM};
 
-/// Bytes asked for a socket's buffers: 20 ms of 1 Gbit/s, with the kernel's overhead twice over. Longer queues would only
-/// turn loss into delay.
-const BUFFER_BYTES: usize = 4 << 20;
+/// Receive buffer of a socket: what a fully loaded shard is sent in a tenth of a second, so that a thread that the system does not
+/// run for so long loses nothing.
+const RECEIVE_BUFFER_BYTES: usize = 16 << 20;
+/// Send buffer of a socket: several full transmit batches.
+const SEND_BUFFER_BYTES: usize = 4 << 20;
 
 /// Has `socket` share its port with others of this process.
 pub(in crate::io) fn share_port(socket: &Socket, _shards: usize) -> io::Result<()> {
@@ -23,13 +25,13 @@ pub(in crate::io) fn share_port(socket: &Socket, _shards: usize) -> io::Result<(
 
 /// Enlarges the buffers as far as the system lets us; returns what they really have.
 pub(in crate::io) fn size_buffers(socket: &Socket) -> io::Result<BufferSizes> {
-    let bytes = BUFFER_BYTES as libc::c_int;
+    let (receive, send) = (RECEIVE_BUFFER_BYTES as libc::c_int, SEND_BUFFER_BYTES as libc::c_int);
     // Beyond the system's limit only with CAP_NET_ADMIN; without it up to the limit.
-    if set(socket.as_fd(), libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, &bytes).is_err() {
-        socket.set_recv_buffer_size(BUFFER_BYTES)?;
+    if set(socket.as_fd(), libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, &receive).is_err() {
+        socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
     }
-    if set(socket.as_fd(), libc::SOL_SOCKET, libc::SO_SNDBUFFORCE, &bytes).is_err() {
-        socket.set_send_buffer_size(BUFFER_BYTES)?;
+    if set(socket.as_fd(), libc::SOL_SOCKET, libc::SO_SNDBUFFORCE, &send).is_err() {
+        socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
     }
     Ok(BufferSizes { receive: socket.recv_buffer_size()?, send: socket.send_buffer_size()? })
 }
