@@ -3,9 +3,9 @@
 use sluice_wire::ext::FrameMarking;
 use sluice_wire::time::Time;
 
-use super::ids::TrackKey;
+use super::ids::{EncodingRef, TrackKey};
 use super::layers::{Admission, Layers, Selection};
-use super::rewrite::Rewriter;
+use super::rewrite::{Incoming, Rewriter};
 
 /// A slot that shows one encoding: what is decided about each packet that comes for it.
 #[derive(Debug)]
@@ -33,12 +33,29 @@ impl Decision {
     ) -> Option<(u64, u32)> {
         let marking =
             FrameMarking { start: is_entry, independent: is_entry, end: true, ..FrameMarking::default() };
+        let packet = Incoming {
+            index,
+            timestamp,
+            arrival: now,
+            capture: None,
+            start: is_entry,
+            end: true,
+            tl0_pic_idx: 0,
+            vp8: None,
+        };
         match self.selection.admit(encoding, marking, timestamp) {
-            Admission::Ignore | Admission::Skip => return None,
+            Admission::Ignore => return None,
+            Admission::Skip => {
+                self.rewriter.skip(&packet);
+                return None;
+            }
             Admission::Forward { .. } => {}
-            Admission::Switch { .. } => self.rewriter.switch(index, timestamp, now, 90_000),
+            Admission::Switch { .. } => {
+                let source = EncodingRef { track: self.selection.track, encoding };
+                self.rewriter.switch(source, &packet, 90_000);
+            }
         }
-        let rewritten = self.rewriter.rewrite(index, timestamp, now)?;
+        let rewritten = self.rewriter.rewrite(&packet)?;
         Some((rewritten.index, rewritten.timestamp))
     }
 }

@@ -21,7 +21,7 @@ pub(crate) struct SlotRef {
 }
 
 /// One encoding of a track: where a subscription starts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct EncodingRef {
     /// The track.
     pub(crate) track: TrackKey,

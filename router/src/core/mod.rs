@@ -17,6 +17,9 @@ mod batch;
 #[cfg(feature = "benchmarking")]
 pub mod benchmarking;
 mod counters;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod header;
 mod ids;
 mod key_frame;

@@ -1,6 +1,7 @@
 //! Published tracks and their encodings: where packets come in and who wants them.
 
 use sluice_wire::control::{PublishedEncoding, PublishedTrack};
+use sluice_wire::descriptor::{Descriptors, vp8};
 use sluice_wire::ext::FrameMarking;
 use sluice_wire::payload_type::PayloadType;
 use sluice_wire::reception::Reception;
@@ -13,12 +14,21 @@ use super::key_frame::KeyFrameLimiter;
 use super::layers::{LayerRates, Layers};
 use super::limits::{EXPECTED_PENDING_PACKETS, MAX_PENDING_PACKETS, PACING_QUANTUM_PACKETS};
 use super::pool::PoolSlot;
+use super::rewrite::{Incoming, PictureNumbers};
 
 /// A part of a pool slot.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PayloadRange {
     pub(crate) start: u16,
     pub(crate) len: u16,
+}
+
+impl PayloadRange {
+    /// The bytes, of those of the slot.
+    pub(crate) fn of(self, slot: &[u8]) -> &[u8] {
+        let start = usize::from(self.start);
+        slot.get(start..start + usize::from(self.len)).unwrap_or_default()
+    }
 }
 
 /// An opened packet that waits for the flush.
@@ -28,12 +38,25 @@ pub(crate) struct Packet {
     /// Where the payload is within the slot.
     pub(crate) payload: PayloadRange,
     pub(crate) header: HeaderTemplate,
-    /// 48-bit index on the uplink.
-    pub(crate) index: u64,
-    pub(crate) timestamp: u32,
-    pub(crate) arrival: Time,
+    /// Its place in the publisher's stream.
+    pub(crate) incoming: Incoming,
     /// Its place in its frame and layers. Every audio packet is an independent frame of its own.
     pub(crate) marking: FrameMarking,
+    /// Where its VP8 payload's running numbers are.
+    pub(crate) vp8: Option<vp8::Descriptor>,
+}
+
+impl Packet {
+    /// Lowers the running numbers of a copy of the payload.
+    #[inline]
+    pub(crate) fn renumber(&self, payload: &mut [u8], offset: PictureNumbers) {
+        if offset != PictureNumbers::default()
+            && let (Some(descriptor), Some(numbers)) = (self.vp8, self.incoming.vp8)
+        {
+            let numbers = numbers.lowered_by(offset);
+            descriptor.renumber(payload, numbers.picture_id, numbers.tl0_pic_idx);
+        }
+    }
 }
 
 /// One RTP stream of a track.
@@ -52,6 +75,8 @@ pub(crate) struct Encoding {
     pub(crate) key_frames: KeyFrameLimiter,
     /// What each layer brings, whether or not anybody wants it.
     pub(crate) rates: LayerRates,
+    /// Reads the layers of packets without frame marking.
+    pub(crate) descriptors: Descriptors,
 }
 
 impl Encoding {
@@ -66,6 +91,7 @@ impl Encoding {
             stats: Reception::default(),
             key_frames: KeyFrameLimiter::default(),
             rates: LayerRates::default(),
+            descriptors: Descriptors::default(),
         }
     }
 

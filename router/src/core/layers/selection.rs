@@ -14,8 +14,8 @@ const CHANGE_TICKS: u32 = 45_000;
 pub(crate) enum Admission {
     /// `ends_picture`: the last packet that the slot gets of its picture, so its marker bit must be set.
     Forward { ends_picture: bool },
-    /// Forward, as the first packet of another encoding. `leaves` is the encoding that the slot gives up.
-    Switch { leaves: Option<u8>, ends_picture: bool },
+    /// Forward, as the first packet of another encoding. `leaves` is what the slot gives up.
+    Switch { leaves: Option<Layers>, ends_picture: bool },
     /// Of the encoding that flows, but of a layer that does not: the slot's numbers close over it.
     Skip,
     /// Not of the encoding that flows.
@@ -119,7 +119,7 @@ impl Selection {
 
     /// Goes over to the target's encoding.
     fn begin(&mut self, marking: FrameMarking) -> Admission {
-        let leaves = self.current.replace(self.target).map(|left| left.encoding);
+        let leaves = self.current.replace(self.target);
         self.is_settled = true;
         self.change = None;
         Admission::Switch { leaves, ends_picture: marking.end && marking.layer_id == self.target.spatial }

@@ -56,7 +56,10 @@ fn the_old_encoding_flows_until_the_new_one_begins() {
     assert!(selection.is_waiting());
     assert_eq!(selection.admit(2, frame(0, 0), 1), Admission::Ignore);
     assert_eq!(selection.admit(0, frame(2, 0), 1), ENDS);
-    assert_eq!(selection.admit(2, key(0), 2), Admission::Switch { leaves: Some(0), ends_picture: true });
+    assert_eq!(
+        selection.admit(2, key(0), 2),
+        Admission::Switch { leaves: Some(layers(0, 0, 2)), ends_picture: true }
+    );
     assert_eq!(selection.admit(0, key(0), 2), Admission::Ignore);
     assert_eq!(selection.admit(2, frame(1, 0), 3), ENDS);
     assert_eq!(selection.admit(2, frame(2, 0), 4), SKIP);

@@ -11,19 +11,31 @@ use crate::core::batch::TransmitBatch;
 use crate::core::counters::{Counters, DropReason};
 use crate::core::header::ReceiverFields;
 use crate::core::ids::{EncodingRef, SessionKey, SlotRef};
-use crate::core::layers::Admission;
-use crate::core::limits::{MAX_DATAGRAM_BYTES, PACING_INTERVAL};
+use crate::core::layers::{Admission, Layers};
+use crate::core::limits::{MAX_DATAGRAM_BYTES, MAX_PENDING_PACKETS, PACING_INTERVAL};
 use crate::core::path::{Blocked, Target};
 use crate::core::pool::PacketPool;
 use crate::core::session::Session;
-use crate::core::track::Packet;
+use crate::core::track::{Encoding, Packet};
 use crate::io::prefetch;
 
-/// What a track's packets have in common.
+/// What the packets of a pass through the fan-out have in common.
 #[derive(Clone, Copy)]
-struct Source {
+struct Source<'a> {
     encoding: EncodingRef,
     clock_rate_hz: u32,
+    is_audio: bool,
+    /// All encodings of the track.
+    encodings: &'a [Encoding],
+}
+
+/// A pass through the fan-out: what of the shard a packet touches besides its receiver.
+struct Pass<'a> {
+    now: Time,
+    source: Source<'a>,
+    pool: &'a PacketPool,
+    batch: &'a mut TransmitBatch,
+    counters: &'a mut Counters,
 }
 
 impl Shard {
@@ -62,37 +74,47 @@ impl Shard {
     /// The fan-out loop.
     fn forward(&mut self, now: Time, from: EncodingRef, batch: &mut TransmitBatch) -> Drained {
         let Some(track) = self.tracks.get_mut(from.track) else { return Drained::Done };
-        let source = Source { encoding: from, clock_rate_hz: track.payload_type.clock_rate_hz() };
         let Some(encoding) = track.encodings.get_mut(usize::from(from.encoding)) else {
             return Drained::Done;
         };
         if encoding.flushing == 0 {
             encoding.flushing = encoding.quantum();
         }
+        let source = Source {
+            encoding: from,
+            clock_rate_hz: track.payload_type.clock_rate_hz(),
+            is_audio: track.kind.is_audio(),
+            encodings: &track.encodings,
+        };
+        let encoding = &track.encodings[usize::from(from.encoding)];
         let packets = &encoding.pending[..encoding.flushing];
-        let mut switched: Vec<(SlotRef, Option<u8>)> = Vec::new();
+        let mut next = encoding.flushed_subscribers;
+        let mut switched: Vec<(SlotRef, Option<Layers>)> = Vec::new();
+        let mut pass = Pass { now, source, pool: &self.pool, batch, counters: &mut self.counters };
         let mut drained = Drained::Done;
-        while let Some(subscriber) = encoding.subscribers.get(encoding.flushed_subscribers).copied() {
-            if batch.remaining() < packets.len() * MAX_DATAGRAM_BYTES {
+        while let Some(subscriber) = encoding.subscribers.get(next).copied() {
+            if pass.batch.remaining() < packets.len() * MAX_DATAGRAM_BYTES {
                 drained = Drained::BatchFull;
                 break;
             }
-            encoding.flushed_subscribers += 1;
-            announce(&self.sessions, &encoding.subscribers[encoding.flushed_subscribers..]);
+            next += 1;
+            announce(&self.sessions, &encoding.subscribers[next..]);
             let Some(session) = self.sessions.get_mut(subscriber.session) else { continue };
             for packet in packets {
-                let (pool, counters) = (&self.pool, &mut self.counters);
-                match forward_one(now, source, packet, subscriber.slot, session, pool, batch, counters) {
+                match pass.forward_one(packet, subscriber.slot, session) {
                     Ok(Sent::Continued) => {}
                     Ok(Sent::Switched { leaves }) => switched.push((subscriber, leaves)),
-                    Err(reason) => counters.drop(reason),
+                    Err(reason) => pass.counters.drop(reason),
                 }
             }
         }
-        if drained == Drained::Done {
-            encoding.flushed_subscribers = 0;
-            for packet in encoding.pending.drain(..std::mem::take(&mut encoding.flushing)) {
-                self.pool.give_back(packet.slot);
+        if let Some(encoding) = track.encodings.get_mut(usize::from(from.encoding)) {
+            encoding.flushed_subscribers = next;
+            if drained == Drained::Done {
+                encoding.flushed_subscribers = 0;
+                for packet in encoding.pending.drain(..std::mem::take(&mut encoding.flushing)) {
+                    self.pool.give_back(packet.slot);
+                }
             }
         }
         for (subscriber, leaves) in switched {
@@ -102,10 +124,9 @@ impl Shard {
     }
 
     /// A slot began to show `from`: its receiver is told, and the encoding that it left forgets it.
-    fn finish_switch(&mut self, from: EncodingRef, subscriber: SlotRef, leaves: Option<u8>) {
+    fn finish_switch(&mut self, from: EncodingRef, subscriber: SlotRef, leaves: Option<Layers>) {
         if let Some(left) = leaves
-            && let Some(encoding) =
-                self.tracks.get_mut(from.track).and_then(|track| track.encodings.get_mut(usize::from(left)))
+            && let Some(encoding) = self.encoding_mut(EncodingRef { encoding: left.encoding, ..from })
         {
             encoding.unsubscribe(subscriber);
         }
@@ -134,72 +155,121 @@ enum Sent {
     /// It went on, or was not for this slot.
     Continued,
     /// It was the first of this encoding on the slot.
-    Switched { leaves: Option<u8> },
+    Switched { leaves: Option<Layers> },
 }
 
-/// One packet to one slot: forward or drop, rewrite, protect straight into the batch.
-#[expect(clippy::too_many_arguments, reason = "the disjoint parts of the shard that one packet touches")]
-fn forward_one(
-    now: Time,
-    source: Source,
-    packet: &Packet,
-    slot_number: u16,
-    session: &mut Session,
-    pool: &PacketPool,
-    batch: &mut TransmitBatch,
-    counters: &mut Counters,
-) -> Result<Sent, DropReason> {
-    let Some(slot) = session.slots.get_mut(usize::from(slot_number)).and_then(Option::as_mut) else {
-        return Ok(Sent::Continued);
-    };
-    let Some(selection) = slot.selection.as_mut().filter(|s| s.track == source.encoding.track) else {
-        return Ok(Sent::Continued);
-    };
-    if session.paths.allowance(Target::Media) < MAX_DATAGRAM_BYTES {
-        // Before anything changes: a slot must not start with a packet that is not sent.
-        return Err(blocked(session.paths.why_blocked()));
-    }
-    let sent = match selection.admit(source.encoding.encoding, packet.marking, packet.timestamp) {
-        Admission::Ignore | Admission::Skip => return Ok(Sent::Continued),
-        Admission::Forward { .. } => Sent::Continued,
-        Admission::Switch { leaves, .. } => {
-            slot.rewriter.switch(packet.index, packet.timestamp, packet.arrival, source.clock_rate_hz);
-            slot.clock_rate_hz = source.clock_rate_hz;
-            slot.status = SlotStatus::Flowing;
-            Sent::Switched { leaves }
+impl Pass<'_> {
+    /// One packet to one slot: forward or drop.
+    fn forward_one(
+        &mut self,
+        packet: &Packet,
+        slot_number: u16,
+        session: &mut Session,
+    ) -> Result<Sent, DropReason> {
+        let Some(slot) = session.slots.get_mut(usize::from(slot_number)).and_then(Option::as_mut) else {
+            return Ok(Sent::Continued);
+        };
+        let encoding = self.source.encoding;
+        let Some(selection) = slot.selection.as_mut().filter(|s| s.track == encoding.track) else {
+            return Ok(Sent::Continued);
+        };
+        if session.paths.allowance(Target::Media) < MAX_DATAGRAM_BYTES {
+            // Before anything changes: a slot must not start with a packet that is not sent.
+            return Err(blocked(session.paths.why_blocked()));
         }
-    };
-    let rewritten = slot
-        .rewriter
-        .rewrite(packet.index, packet.timestamp, packet.arrival)
-        .ok_or(DropReason::NotContinuous)?;
-    let stream = StreamIndex(slot_number + 1);
-    let header = packet.header.fill(ReceiverFields {
-        sequence_number: rewritten.index as u16,
-        timestamp: rewritten.timestamp,
-        ssrc: session.downlink.ssrc(stream, StreamRole::Media).ok_or(DropReason::NotContinuous)?,
-        transport_sequence: session.next_transport_out,
-    });
-    let (start, len) = (usize::from(packet.payload.start), usize::from(packet.payload.len));
-    let payload = &pool.bytes(&packet.slot)[start..start + len];
-    let sealed_len = packet.header.len() + len + session.outbound.rtp_overhead();
-    if sealed_len > MAX_DATAGRAM_BYTES {
-        return Err(DropReason::TooLarge);
+        match selection.admit(encoding.encoding, packet.marking, packet.incoming.timestamp) {
+            Admission::Forward { ends_picture } => {
+                self.send(packet, ends_picture, slot_number, session)?;
+                Ok(Sent::Continued)
+            }
+            Admission::Ignore => Ok(Sent::Continued),
+            Admission::Skip => {
+                slot.rewriter.skip(&packet.incoming);
+                Ok(Sent::Continued)
+            }
+            Admission::Switch { leaves, ends_picture } => {
+                self.finish_frame(leaves, slot_number, session);
+                self.begin_source(packet, slot_number, session);
+                self.send(packet, ends_picture, slot_number, session)?;
+                Ok(Sent::Switched { leaves })
+            }
+        }
     }
-    let path = session.paths.charge(Target::Media, sealed_len).map_err(blocked)?;
-    let len = session
-        .outbound
-        .seal_rtp(rewritten.index, &header[..packet.header.len()], payload, batch.spare())
-        .map_err(|_| DropReason::NotContinuous)?;
-    batch.commit(path, len);
-    session.next_transport_out = session.next_transport_out.wrapping_add(1);
-    session.last_sent = now;
-    slot.packets_sent = slot.packets_sent.wrapping_add(1);
-    slot.octets_sent = slot.octets_sent.wrapping_add(payload.len() as u32);
-    slot.last_sent = Some(now);
-    counters.rtp_out += 1;
-    counters.bytes_out += len as u64;
-    Ok(sent)
+
+    /// Sends what is at hand of the frame under way of the encoding that the slot leaves, so that it is not cut.
+    #[cold]
+    fn finish_frame(&mut self, leaves: Option<Layers>, slot_number: u16, session: &mut Session) {
+        let Some(left) = leaves else { return };
+        let Some(encoding) = self.source.encodings.get(usize::from(left.encoding)) else { return };
+        for packet in &encoding.pending {
+            let goes_on = session.slot(slot_number).is_some_and(|slot| {
+                slot.rewriter.is_within_frame() && slot.rewriter.goes_on_with(&packet.incoming)
+            });
+            // The packets of this pass have their room in the batch already.
+            let has_room = self.batch.remaining() > (MAX_PENDING_PACKETS + 1) * MAX_DATAGRAM_BYTES;
+            if goes_on && has_room && packet.marking.layer_id <= left.spatial {
+                let ends_picture = packet.marking.end && packet.marking.layer_id == left.spatial;
+                if let Err(reason) = self.send(packet, ends_picture, slot_number, session) {
+                    self.counters.drop(reason);
+                }
+            }
+        }
+    }
+
+    /// The slot goes on with this pass's encoding, from this packet.
+    #[cold]
+    fn begin_source(&self, first: &Packet, slot_number: u16, session: &mut Session) {
+        let Some(slot) = session.slot_mut(slot_number) else { return };
+        slot.rewriter.switch(self.source.encoding, &first.incoming, self.source.clock_rate_hz);
+        slot.clock_rate_hz = self.source.clock_rate_hz;
+        slot.status = SlotStatus::Flowing;
+    }
+
+    /// Rewrites a packet and protects it straight into the batch.
+    #[inline]
+    fn send(
+        &mut self,
+        packet: &Packet,
+        ends_picture: bool,
+        slot_number: u16,
+        session: &mut Session,
+    ) -> Result<(), DropReason> {
+        let Some(slot) = session.slots.get_mut(usize::from(slot_number)).and_then(Option::as_mut) else {
+            return Ok(());
+        };
+        let rewritten = slot.rewriter.rewrite(&packet.incoming).ok_or(DropReason::NotContinuous)?;
+        let stream = StreamIndex(slot_number + 1);
+        let header = packet.header.fill(ReceiverFields {
+            sequence_number: rewritten.index as u16,
+            timestamp: rewritten.timestamp,
+            ssrc: session.downlink.ssrc(stream, StreamRole::Media).ok_or(DropReason::NotContinuous)?,
+            transport_sequence: session.next_transport_out,
+            marker: ends_picture && !self.source.is_audio,
+            tl0_pic_idx: rewritten.tl0_pic_idx,
+        });
+        let (start, len) = (usize::from(packet.payload.start), usize::from(packet.payload.len));
+        let payload = &self.pool.bytes(&packet.slot)[start..start + len];
+        let sealed_len = packet.header.len() + len + session.outbound.rtp_overhead();
+        if sealed_len > MAX_DATAGRAM_BYTES {
+            return Err(DropReason::TooLarge);
+        }
+        let path = session.paths.charge(Target::Media, sealed_len).map_err(blocked)?;
+        let header = &header[..packet.header.len()];
+        let renumber = |payload: &mut [u8]| packet.renumber(payload, rewritten.vp8_offset);
+        let len = session
+            .outbound
+            .seal_rtp_with(rewritten.index, header, payload, self.batch.spare(), renumber)
+            .map_err(|_| DropReason::NotContinuous)?;
+        self.batch.commit(path, len);
+        session.next_transport_out = session.next_transport_out.wrapping_add(1);
+        session.last_sent = self.now;
+        slot.packets_sent = slot.packets_sent.wrapping_add(1);
+        slot.octets_sent = slot.octets_sent.wrapping_add(payload.len() as u32);
+        slot.last_sent = Some(self.now);
+        self.counters.rtp_out += 1;
+        self.counters.bytes_out += len as u64;
+        Ok(())
+    }
 }
 
 /// The drop reason of a datagram that may not be sent.

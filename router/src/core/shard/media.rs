@@ -1,6 +1,8 @@
 //! Media in: a packet is opened into the pool, accounted for, and waits on its encoding for the flush.
 
-use sluice_wire::ext::{FrameMarking, MediaExtensions};
+use sluice_wire::descriptor::{Descriptors, vp8};
+use sluice_wire::ext::{FrameMarking, MediaExtensions, id};
+use sluice_wire::payload_type::PayloadType;
 use sluice_wire::rtp::RtpPacket;
 use sluice_wire::srtp::OpenedRtp;
 use sluice_wire::ssrc::StreamRole;
@@ -13,6 +15,7 @@ use crate::core::header::HeaderTemplate;
 use crate::core::ids::{EncodingRef, SessionKey};
 use crate::core::limits::MAX_PENDING_PACKETS;
 use crate::core::pool::PoolSlot;
+use crate::core::rewrite::{Incoming, PictureNumbers};
 use crate::core::track::{Packet, PayloadRange};
 
 /// What an audio packet is: a frame by itself, which needs no other.
@@ -77,25 +80,30 @@ impl Shard {
             rtp.map_err(|_| DropReason::Malformed).map(|rtp| Judged::new(&rtp, opened, meta, extensions));
         self.on_authenticated(now, key, meta, datagram.len(), newest);
         let (target, mut judged) = (target?, judged?);
-        self.account(target, &mut judged)?;
+        self.account(target, &mut judged, slot)?;
         Ok((target, judged))
     }
 
     /// Checks the packet against its track and takes it into the encoding's statistics.
-    fn account(&mut self, target: EncodingRef, packet: &mut Judged) -> Result<(), DropReason> {
+    fn account(
+        &mut self,
+        target: EncodingRef,
+        packet: &mut Judged,
+        slot: &PoolSlot,
+    ) -> Result<(), DropReason> {
         let track = self.tracks.get_mut(target.track).ok_or(DropReason::UndeclaredStream)?;
         if packet.payload_type != track.payload_type as u8 {
             return Err(DropReason::WrongPayloadType);
         }
-        packet.marking = match packet.extensions.frame_marking {
-            _ if track.kind.is_audio() => WHOLE_FRAME,
-            Some(marking) => marking,
-            None => return Err(DropReason::MissingFrameMarking),
-        };
-        let rate_hz = track.payload_type.clock_rate_hz();
+        let (payload_type, rate_hz) = (track.payload_type, track.payload_type.clock_rate_hz());
         let is_video = !track.kind.is_audio();
         let encoding =
             track.encodings.get_mut(usize::from(target.encoding)).ok_or(DropReason::UndeclaredStream)?;
+        if is_video {
+            let marking =
+                packet.marking_of_video(payload_type, &mut encoding.descriptors, self.pool.bytes(slot));
+            packet.marking = marking.ok_or(DropReason::MissingFrameMarking)?;
+        }
         self.counters.rtp_lost_in +=
             encoding.stats.on_packet(packet.index, packet.timestamp, packet.arrival, rate_hz);
         encoding.rates.on_packet(packet.marking, usize::from(packet.payload.len), packet.arrival);
@@ -135,10 +143,9 @@ impl Shard {
             slot,
             payload: packet.payload,
             header,
-            index: packet.index,
-            timestamp: packet.timestamp,
-            arrival: packet.arrival,
+            incoming: packet.incoming(),
             marking: packet.marking,
+            vp8: packet.vp8,
         });
         self.is_full |= encoding.pending.len() >= MAX_PENDING_PACKETS / 2;
         Ok(())
@@ -155,6 +162,9 @@ struct Judged {
     marker: bool,
     marking: FrameMarking,
     extensions: MediaExtensions,
+    /// AV1's dependency descriptor, of a packet without frame marking.
+    dependency: Option<PayloadRange>,
+    vp8: Option<vp8::Descriptor>,
 }
 
 impl Judged {
@@ -168,6 +178,53 @@ impl Judged {
             marker: rtp.marker(),
             marking: WHOLE_FRAME,
             extensions,
+            dependency: extensions.frame_marking.is_none().then(|| dependency_of(rtp)).flatten(),
+            vp8: None,
         }
     }
+
+    /// Where a packet of video stands, by its frame marking or else by what its payload says.
+    fn marking_of_video(
+        &mut self,
+        payload_type: PayloadType,
+        descriptors: &mut Descriptors,
+        plain: &[u8],
+    ) -> Option<FrameMarking> {
+        if payload_type == PayloadType::Vp8 {
+            self.vp8 = vp8::Descriptor::parse(self.payload.of(plain));
+        }
+        self.extensions.frame_marking.or_else(|| match self.dependency {
+            Some(dependency) => descriptors.marking_of_dependency(dependency.of(plain)),
+            None => descriptors.marking(payload_type, self.payload.of(plain), self.marker),
+        })
+    }
+
+    fn incoming(&self) -> Incoming {
+        Incoming {
+            index: self.index,
+            timestamp: self.timestamp,
+            arrival: self.arrival,
+            capture: self.extensions.capture_time,
+            start: self.marking.start,
+            end: self.marking.end,
+            tl0_pic_idx: self.marking.tl0_pic_idx,
+            vp8: self.vp8.and_then(picture_numbers),
+        }
+    }
+}
+
+/// Where a packet's AV1 dependency descriptor is.
+fn dependency_of(rtp: &RtpPacket<'_>) -> Option<PayloadRange> {
+    let found = rtp.extensions().find(|extension| extension.id == id::DEPENDENCY_DESCRIPTOR)?;
+    let start = found.data.as_ptr().addr().checked_sub(rtp.payload().as_ptr().addr() - rtp.header_len())?;
+    Some(PayloadRange { start: start as u16, len: found.data.len() as u16 })
+}
+
+/// The running numbers of a VP8 payload; `None` if it has none.
+fn picture_numbers(descriptor: vp8::Descriptor) -> Option<PictureNumbers> {
+    let (picture_id, tl0_pic_idx) = (descriptor.picture_id, descriptor.tl0_pic_idx);
+    (picture_id.is_some() || tl0_pic_idx.is_some()).then(|| PictureNumbers {
+        picture_id: picture_id.map_or(0, |id| id.value),
+        tl0_pic_idx: tl0_pic_idx.map_or(0, |index| index.value),
+    })
 }
