@@ -31,6 +31,8 @@ pub struct SignalingConfig {
     pub api_token: Option<Token>,
     /// The WebSocket's address as clients see it, such as `wss://meet.example/api/v1/ws`; else made from `Host`.
     pub join_url: Option<String>,
+    /// Origins of web pages that may open a WebSocket, such as `https://meet.example`; every one when empty.
+    pub allowed_origins: Vec<String>,
     /// Limits of the HTTP end.
     pub limits: Limits,
     /// Intervals and time-outs.
@@ -63,6 +65,8 @@ pub struct Timing {
     pub open_timeout_ms: u64,
     /// How long a participant may be without a media session.
     pub media_timeout_ms: u64,
+    /// How long a participant may be without a WebSocket and still resume.
+    pub resume_timeout_ms: u64,
 }
 
 impl Default for SignalingConfig {
@@ -75,6 +79,7 @@ impl Default for SignalingConfig {
             router_token: None,
             api_token: None,
             join_url: None,
+            allowed_origins: Vec::new(),
             limits: Limits::default(),
             timing: Timing::default(),
         }
@@ -96,13 +101,14 @@ impl Default for Limits {
 
 impl Default for Timing {
     fn default() -> Self {
-        // The join time-out is the protocol's. A dead router is noticed in 3 s, before sessions on it would idle out; opening a
+        // The join and resume time-outs are the protocol's. A dead router is noticed in 3 s, before sessions on it would idle out; opening a
         // session takes a round trip; 30 s without media is a restart of a router with some to spare.
         Self {
             join_timeout_ms: 5_000,
             heartbeat_interval_ms: 1_000,
             open_timeout_ms: 5_000,
             media_timeout_ms: 30_000,
+            resume_timeout_ms: 30_000,
         }
     }
 }
@@ -141,7 +147,10 @@ impl Timing {
     }
 
     pub(crate) const fn meeting(self) -> MeetingTiming {
-        MeetingTiming { media_timeout: Duration::from_millis(self.media_timeout_ms) }
+        MeetingTiming {
+            media_timeout: Duration::from_millis(self.media_timeout_ms),
+            resume_timeout: Duration::from_millis(self.resume_timeout_ms),
+        }
     }
 }
 

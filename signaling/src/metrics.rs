@@ -23,6 +23,12 @@ pub struct Metrics {
     pub connections_refused: Counter,
     /// WebSockets dropped because they did not read or had gone.
     pub broken_connections: Counter,
+    /// WebSockets that went on where another had broken.
+    pub resumed: Counter,
+    /// Messages that were sent again to those who went on.
+    pub replayed_messages: Counter,
+    /// Messages given to WebSockets.
+    pub messages_sent: Counter,
     /// Password hashes that were computed, for checks and for new meetings.
     pub password_hashes: Counter,
     /// Meetings made.
@@ -51,6 +57,9 @@ impl Metrics {
             connections: Gauge::default(),
             connections_refused: Counter::default(),
             broken_connections: Counter::default(),
+            resumed: Counter::default(),
+            replayed_messages: Counter::default(),
+            messages_sent: Counter::default(),
             password_hashes: Counter::default(),
             meetings_created: Counter::default(),
             routers: Gauge::default(),
@@ -77,6 +86,17 @@ impl Metrics {
             "WebSockets dropped because they did not read or had gone",
             self.broken_connections.clone(),
         );
+        registry.register(
+            "resumed",
+            "WebSockets that went on where another had broken",
+            self.resumed.clone(),
+        );
+        registry.register(
+            "replayed_messages",
+            "Messages sent again to those who went on",
+            self.replayed_messages.clone(),
+        );
+        registry.register("messages_sent", "Messages given to WebSockets", self.messages_sent.clone());
         registry.register(
             "password_hashes",
             "Password hashes that were computed",

@@ -52,6 +52,15 @@ impl Limiter {
     }
 }
 
+/// Where the `index`-th of many who are to come back has its place within `range`, in milliseconds. Whichever run of indices is
+/// taken, their places are spread evenly (multiples of the golden ratio), which chance would not do as well.
+#[must_use]
+pub fn spread_millis(index: u64, range: Duration) -> u64 {
+    const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
+    let place = u128::from(index.wrapping_mul(GOLDEN)) * range.as_millis();
+    u64::try_from(place >> 64).unwrap_or(u64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,5 +79,18 @@ mod tests {
         now += Duration::from_secs(60);
         assert!(limiter.is_full(now));
         assert_eq!(taken(&mut limiter, now), 3);
+    }
+
+    #[test]
+    fn those_who_come_back_are_spread_evenly() {
+        let range = Duration::from_secs(10);
+        for first in [0, 1_000_000] {
+            let mut places: Vec<u64> =
+                (first..first + 1_000).map(|index| spread_millis(index, range)).collect();
+            places.sort_unstable();
+            assert!(places[999] < 10_000);
+            let widest = places.windows(2).map(|pair| pair[1] - pair[0]).max();
+            assert!(widest.is_some_and(|gap| gap < 30), "{widest:?} ms without anybody");
+        }
     }
 }

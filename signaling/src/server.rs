@@ -108,6 +108,7 @@ pub async fn start(config: SignalingConfig) -> Result<SignalingHandle, StartErro
         clock,
         api_token: config.api_token.as_ref().map(|token| Arc::new(TokenHash::of(token))),
         join_url: config.join_url.as_deref().map(Arc::from),
+        origins: http::Origins::only(&config.allowed_origins),
         join_timeout: config.timing.join_timeout(),
     };
     tasks.spawn(http::serve(http_listener, app, config.http_limits(), tasks.clone(), shutdown.clone()));

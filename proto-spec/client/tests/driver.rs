@@ -201,7 +201,7 @@ async fn refusals_are_typed_and_the_end_of_a_meeting_is_the_end() {
     let JoinError::Signaling(SignalingError::Refused(error)) = refused else { panic!("{refused:?}") };
     assert_eq!(error.code, ErrorCode::JoinRefused);
     let (_ada, mut inbox) = join(deployment.config(1)).await;
-    let not_fatal = ErrorMessage { code: ErrorCode::NoRouter, message: String::new(), fatal: false };
+    let not_fatal = ErrorMessage::new(ErrorCode::NoRouter, "", false);
     assert!(deployment.signaling.say.send(Say::Message(DaemonMessage::Error(not_fatal.clone()))).is_ok());
     let refused = Event::Signaling(SignalingEvent::Refused(not_fatal));
     wait_for(&mut inbox, |event| (event == refused).then_some(())).await;

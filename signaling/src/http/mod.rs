@@ -7,6 +7,7 @@ mod serve;
 mod ws;
 
 pub use serve::{HttpLimits, serve};
+pub use ws::Origins;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,6 +50,8 @@ pub struct App {
     pub api_token: Option<Arc<TokenHash>>,
     /// The WebSocket's address as clients see it; taken from the request's `Host` when there is none.
     pub join_url: Option<Arc<str>>,
+    /// Which web pages may open a WebSocket.
+    pub origins: Origins,
     /// How long a WebSocket may take to send its join.
     pub join_timeout: Duration,
 }

@@ -51,8 +51,11 @@ pub async fn serve(
     let server = Server {
         peers: Peers::new(limits.max_connections_per_address, limits.requests_per_address),
         room: Arc::new(Semaphore::new(limits.max_connections as usize)),
-        routes: routes(app.clone())
-            .layer(Extension(Shutdown { token: shutdown.clone(), tasks: tasks.clone() })),
+        routes: routes(app.clone()).layer(Extension(Shutdown {
+            token: shutdown.clone(),
+            tasks: tasks.clone(),
+            sent_away: Arc::default(),
+        })),
         app,
         tasks,
         shutdown,

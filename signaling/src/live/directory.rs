@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sluice_wire::signaling::{
-    CreateMeeting, DEFAULT_MAX_PARTICIPANTS, Join, MAX_PARTICIPANTS, MeetingCreated, MeetingId, Token,
+    CreateMeeting, DEFAULT_MAX_PARTICIPANTS, DisplayName, Join, MAX_PARTICIPANTS, MeetingCreated, MeetingId,
+    Password, Resume, Role, Token,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -15,7 +16,7 @@ use super::membership::{Command, Membership};
 use super::outbox::Outbox;
 use super::task;
 use crate::clock::Clock;
-use crate::meeting::{CloseCode, ConnectionId, MeetingSettings, MeetingTiming};
+use crate::meeting::{Arrival, CloseCode, ConnectionId, Grant, MeetingSettings, MeetingTiming};
 use crate::metrics::Metrics;
 use crate::routers::{RouterEvent, Routers};
 use crate::secrets::{PasswordError, Passwords, TokenHash, meeting_id, token};
@@ -101,6 +102,9 @@ pub enum JoinRefusal {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The operating system gives no entropy.
+    #[error("entropy: {0}")]
+    Entropy(#[from] rand::rngs::SysError),
 }
 
 impl From<PasswordError> for JoinRefusal {
@@ -192,14 +196,55 @@ impl Meetings {
         Ok(())
     }
 
+    /// Tells a meeting that goes on what its settings are now. They are in the store by then.
+    pub async fn settings_changed(&self, id: &MeetingId, settings: MeetingSettings) {
+        let mailbox = self.live().get(id).cloned();
+        if let Some(mailbox) = mailbox
+            && mailbox.send(Command::Settings(Box::new(settings))).await.is_err()
+        {
+            tracing::debug!(meeting = %id, "the meeting's task had gone");
+        }
+    }
+
+    /// Goes on in a meeting where a connection broke; `None` if that cannot be. It costs no password hash: nobody guesses a token.
+    pub async fn resume(&self, meeting_id: &str, resume: &Resume, outbox: &Outbox) -> Option<Membership> {
+        let id = meeting_id.parse().ok()?;
+        let mailbox = self.live().get(&id).cloned()?;
+        let connection = self.new_connection();
+        let (reply, answer) = oneshot::channel();
+        let command = Command::Resume {
+            connection,
+            participant: resume.participant_id,
+            token: resume.token.clone(),
+            seq: resume.seq,
+            outbox: outbox.clone(),
+            reply,
+        };
+        mailbox.send(command).await.ok()?;
+        let membership = answer.await.ok()?.then_some(Membership { connection, mailbox })?;
+        self.parts.metrics.resumed.inc();
+        Some(membership)
+    }
+
     /// Lets somebody in who may come in. The answer comes by the outbox.
     ///
     /// # Errors
     /// See [`JoinRefusal`].
     pub async fn join(&self, join: Join, outbox: Outbox) -> Result<Membership, JoinRefusal> {
-        let id = self.admit(&join.meeting_id, join.password).await?;
-        let connection = ConnectionId(self.next_connection.fetch_add(1, Ordering::Relaxed));
-        let command = Command::Join { connection, display_name: join.display_name, outbox };
+        let (id, grant) = self.admit(&join.meeting_id, join.password, join.token.as_ref()).await?;
+        self.enter(id, join.display_name, grant, outbox)
+    }
+
+    /// Hands somebody who may come in to the meeting.
+    fn enter(
+        &self,
+        id: MeetingId,
+        display_name: DisplayName,
+        grant: Grant,
+        outbox: Outbox,
+    ) -> Result<Membership, JoinRefusal> {
+        let connection = self.new_connection();
+        let arrival = Box::new(Arrival { connection, display_name, grant, resume_token: token()? });
         let mut live = self.live();
         let mailbox = live.entry(id.clone()).or_insert_with(|| {
             let (sender, receiver) = mpsc::channel(MAILBOX_COMMANDS);
@@ -208,31 +253,47 @@ impl Meetings {
             sender
         });
         // Under the lock, so that the task cannot retire between its being found and its being written to.
-        mailbox.try_send(command).map_err(|_| JoinRefusal::Busy)?;
+        mailbox.try_send(Command::Join { arrival, outbox }).map_err(|_| JoinRefusal::Busy)?;
         Ok(Membership { connection, mailbox: mailbox.clone() })
     }
 
-    /// Checks a password. The work is the same whether there is no such meeting or the password is wrong.
+    fn new_connection(&self) -> ConnectionId {
+        ConnectionId(self.next_connection.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Checks a token, or a password where none is shown. For each the work is the same whether there is no such meeting or what
+    /// is shown is wrong.
     async fn admit(
         &self,
         meeting_id: &str,
-        password: Option<sluice_wire::signaling::Password>,
-    ) -> Result<MeetingId, JoinRefusal> {
+        password: Option<Password>,
+        token: Option<&Token>,
+    ) -> Result<(MeetingId, Grant), JoinRefusal> {
         let passwords = &self.parts.passwords;
         let record = match meeting_id.parse() {
             Ok(id) => self.parts.store.find(&id).await?,
             Err(_) => None,
         };
-        let Some(record) = record else {
-            passwords.pretend(password).await?;
-            return Err(JoinRefusal::Refused);
+        let (record, role) = match (record, token) {
+            (Some(record), Some(token)) if record.host_token_hash.is_of(token) => (record, Some(Role::Host)),
+            (_, Some(_)) => return Err(JoinRefusal::Refused),
+            (Some(record), None) => {
+                if let Some(hash) = record.password_hash.clone()
+                    && !passwords.is_right(password, hash).await?
+                {
+                    return Err(JoinRefusal::Refused);
+                }
+                (record, None)
+            }
+            (None, None) => {
+                passwords.pretend(password).await?;
+                return Err(JoinRefusal::Refused);
+            }
         };
-        if let Some(hash) = record.password_hash.clone()
-            && !passwords.is_right(password, hash).await?
-        {
-            return Err(JoinRefusal::Refused);
+        if record.ended() {
+            return Err(JoinRefusal::Ended);
         }
-        if record.ended() { Err(JoinRefusal::Ended) } else { Ok(record.id) }
+        Ok((record.id, Grant { role, identity: None }))
     }
 
     /// Takes a meeting off the list if nobody has written to it; its task ends then.

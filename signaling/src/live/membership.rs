@@ -1,23 +1,34 @@
-//! A participant's hold on its meeting.
+//! A connection's hold on its meeting.
 
-use axum::extract::ws::Utf8Bytes;
-use sluice_wire::signaling::DisplayName;
-use tokio::sync::mpsc;
+use sluice_wire::signaling::{ClientMessage, ClientRequest, Token};
+use sluice_wire::track::ParticipantId;
+use tokio::sync::{mpsc, oneshot};
 
 use super::outbox::Outbox;
-use crate::meeting::{ConnectionId, Event};
+use crate::meeting::{Arrival, ConnectionId, Event, MeetingSettings};
 use crate::routers::RouterEvent;
 
 /// What comes into a meeting's mailbox.
 #[derive(Debug)]
 pub(super) enum Command {
     /// Somebody who knew the password.
-    Join { connection: ConnectionId, display_name: DisplayName, outbox: Outbox },
-    /// A message of a participant.
-    Participant(Event),
+    Join { arrival: Box<Arrival>, outbox: Outbox },
+    /// Somebody who says that its connection broke. The reply is whether it goes on.
+    Resume {
+        connection: ConnectionId,
+        participant: ParticipantId,
+        token: Token,
+        seq: u64,
+        outbox: Outbox,
+        reply: oneshot::Sender<bool>,
+    },
+    /// A message of a member, or the end of its connection.
+    Member(Event),
     /// News of the meeting's sessions.
     Router(RouterEvent),
-    /// The host ended the meeting.
+    /// The settings were changed.
+    Settings(Box<MeetingSettings>),
+    /// The meeting was ended.
     End,
 }
 
@@ -29,28 +40,25 @@ pub struct Membership {
 }
 
 impl Membership {
-    /// The participant wants out.
-    pub async fn leave(&self) {
-        self.tell(Event::Leave(self.connection)).await;
+    /// The client says something.
+    pub async fn said(&self, request: ClientRequest) {
+        self.tell(Event::Said(self.connection, Box::new(request))).await;
     }
 
-    /// The participant wants a new media ticket.
-    pub async fn new_ticket(&self) {
-        self.tell(Event::NewTicket(self.connection)).await;
+    /// The participant wants out.
+    pub async fn leave(&self) {
+        self.said(ClientMessage::Leave.into()).await;
     }
 
     /// The connection is over. Once more does no harm.
-    pub async fn disconnected(&self) {
-        self.tell(Event::Disconnected(self.connection)).await;
+    pub async fn disconnected(&self, may_resume: bool) {
+        self.tell(Event::Disconnected { connection: self.connection, may_resume }).await;
     }
 
     async fn tell(&self, event: Event) {
-        if self.mailbox.send(Command::Participant(event)).await.is_err() {
+        if self.mailbox.send(Command::Member(event)).await.is_err() {
             // The meeting is over and has told everybody so.
             tracing::trace!("the meeting has gone");
         }
     }
 }
-
-/// A message that is encoded once for all who get it.
-pub(super) type Encoded = Utf8Bytes;

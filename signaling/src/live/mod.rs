@@ -1,6 +1,7 @@
 //! Meetings that are going on: one task per meeting owns its state and has a bounded mailbox.
 
 mod directory;
+mod journal;
 mod membership;
 mod outbox;
 mod task;

@@ -1,4 +1,6 @@
-//! What waits to be sent to one participant.
+//! What waits to be sent to one connection.
+
+use std::sync::Arc;
 
 use axum::extract::ws::Utf8Bytes;
 use sluice_wire::signaling::DaemonMessage;
@@ -7,15 +9,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::meeting::CloseKind;
 
-/// Messages that may wait for a participant to read them: the comings and goings of a meeting of 100 twice over. Who is
-/// behind by more has stopped reading; dropping it is what keeps the daemon's memory bounded.
+/// Messages that may wait for a client to read them: the comings and goings of a meeting of 100 twice over, and what it is sent
+/// again when it resumes. Who is behind by more has stopped reading; dropping its connection is what keeps the daemon's memory
+/// bounded, and it may resume.
 const OUTBOX_MESSAGES: usize = 256;
 
 /// Something to send.
 #[derive(Clone, Debug)]
 pub enum Outgoing {
-    /// A message in JSON, shared by all who get it.
+    /// A message in JSON.
     Text(Utf8Bytes),
+    /// A message in JSON, shared by all who get it, and the number that this one gets it under.
+    Numbered(u64, Arc<str>),
     /// Close the connection.
     Close(CloseKind),
 }
@@ -27,7 +32,7 @@ pub struct Outbox {
     broken: CancellationToken,
 }
 
-/// A participant's outbox: the end to fill, the end to empty, and the token that is cancelled when it overflows.
+/// A connection's outbox: the end to fill, the end to empty, and the token that is cancelled when it overflows.
 #[must_use]
 pub fn outbox() -> (Outbox, mpsc::Receiver<Outgoing>, CancellationToken) {
     let (sender, receiver) = mpsc::channel(OUTBOX_MESSAGES);
@@ -49,12 +54,62 @@ impl Outbox {
     /// [`Self::put`] of one message.
     #[must_use]
     pub fn send(&self, message: &DaemonMessage) -> bool {
-        self.put(Outgoing::Text(encode(message)))
+        self.put(Outgoing::Text(encode(message).into()))
+    }
+}
+
+impl Outgoing {
+    /// The text that goes to the client.
+    ///
+    /// # Errors
+    /// How to close, if it is no message.
+    pub fn into_text(self) -> Result<Utf8Bytes, CloseKind> {
+        match self {
+            Self::Text(text) => Ok(text),
+            Self::Numbered(seq, text) => Ok(numbered(seq, &text)),
+            Self::Close(kind) => Err(kind),
+        }
     }
 }
 
 /// A message in JSON.
-pub(super) fn encode(message: &DaemonMessage) -> Utf8Bytes {
+pub(super) fn encode(message: &DaemonMessage) -> String {
     // These types have no map with keys that are not strings and no failing serializer: it cannot fail.
-    serde_json::to_string(message).unwrap_or_default().into()
+    serde_json::to_string(message).unwrap_or_default()
+}
+
+/// The same object with the number as its first field.
+fn numbered(seq: u64, text: &str) -> Utf8Bytes {
+    let fields = text.strip_prefix('{').unwrap_or(text);
+    format!("{{\"seq\":{seq},{fields}").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use sluice_wire::signaling::{Numbered, Reaction};
+    use sluice_wire::track::ParticipantId;
+
+    use super::*;
+
+    #[test]
+    fn a_numbered_message_is_one_object() {
+        let participant_id = ParticipantId::new(7).unwrap();
+        for message in [
+            DaemonMessage::ConsentAsked,
+            DaemonMessage::Reaction { participant_id, reaction: Reaction::Clap },
+        ] {
+            let text = Outgoing::Numbered(41, encode(&message).into()).into_text().unwrap();
+            let expected = Numbered { seq: Some(41), message };
+            assert_eq!(serde_json::from_str::<Numbered>(&text).unwrap(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn who_does_not_read_is_broken() {
+        let (outbox, _receiver, broken) = outbox();
+        assert!((0..OUTBOX_MESSAGES).all(|_| outbox.send(&DaemonMessage::ConsentAsked)));
+        assert!(!broken.is_cancelled());
+        assert!(!outbox.put(Outgoing::Close(CloseKind::Normal)));
+        assert!(broken.is_cancelled());
+    }
 }

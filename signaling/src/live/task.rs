@@ -1,15 +1,21 @@
 //! The task of one meeting: feeds the state machine and does what it says.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use sluice_wire::signaling::{DaemonMessage, EndedReason, ErrorCode, ErrorMessage, MeetingId};
 use sluice_wire::time::Time;
-use tokio::sync::mpsc;
+use sluice_wire::track::ParticipantId;
+use tokio::sync::{mpsc, oneshot};
 
 use super::directory::Meetings;
-use super::membership::{Command, Encoded};
+use super::journal;
+use super::membership::Command;
 use super::outbox::{Outbox, Outgoing, encode};
-use crate::meeting::{Action, CloseKind, ConnectionId, EMPTY_LINGER, Event, Meeting, NUMBERS_PER_BLOCK};
+use crate::meeting::{
+    Action, CloseKind, ConnectionId, EMPTY_LINGER, Event, Meeting, MeetingSettings, NUMBERS_PER_BLOCK, Note,
+    Numbering, Stream,
+};
 use crate::routers::RouterEvent;
 
 /// Runs a meeting until nobody has been in it for a while.
@@ -25,18 +31,30 @@ pub(super) async fn run(meetings: Meetings, id: MeetingId, mailbox: mpsc::Receiv
 async fn start(meetings: Meetings, id: MeetingId, mailbox: mpsc::Receiver<Command>) {
     // Read after the task was listed, so that an end that is noted meanwhile is either read here or comes by mailbox.
     let record = meetings.parts.store.find(&id).await;
-    let (max_participants, ended) = match &record {
-        Ok(Some(record)) => (record.settings.max_participants, record.ended()),
-        Ok(None) => (0, true),
+    let (settings, ended) = match record {
+        Ok(Some(record)) => {
+            let ended = record.ended();
+            (record.settings, ended)
+        }
+        Ok(None) => (MeetingSettings::default(), true),
         Err(error) => {
             tracing::error!(meeting = %id, %error, "the meeting cannot be read");
             return fail(&meetings, &id, mailbox);
         }
     };
-    let meeting = Meeting::new(id.clone(), max_participants, meetings.parts.timing);
-    let mut task = Task { meetings, id, meeting, outboxes: BTreeMap::new(), empty_since: None, counted: 0 };
+    let meeting = Meeting::new(id.clone(), settings, meetings.parts.timing);
+    let mut task = Task {
+        meetings,
+        id,
+        meeting,
+        connections: BTreeMap::new(),
+        streams: BTreeMap::new(),
+        resuming: None,
+        empty_since: None,
+        counted: 0,
+    };
     if ended {
-        task.feed(Event::End(EndedReason::EndedByHost));
+        task.feed(Event::End(EndedReason::EndedByHost)).await;
     }
     task.serve(mailbox).await;
 }
@@ -46,8 +64,7 @@ fn fail(meetings: &Meetings, id: &MeetingId, mut mailbox: mpsc::Receiver<Command
     while !meetings.retire(id, &mailbox) {
         while let Ok(command) = mailbox.try_recv() {
             if let Command::Join { outbox, .. } = command {
-                let message = "the meeting cannot be read".to_owned();
-                let error = ErrorMessage { code: ErrorCode::Internal, message, fatal: true };
+                let error = ErrorMessage::new(ErrorCode::Internal, "the meeting cannot be read", true);
                 let told = outbox.send(&DaemonMessage::Error(error))
                     && outbox.put(Outgoing::Close(CloseKind::Fatal));
                 tracing::debug!(told, "sent away");
@@ -60,10 +77,22 @@ struct Task {
     meetings: Meetings,
     id: MeetingId,
     meeting: Meeting,
-    outboxes: BTreeMap<ConnectionId, Outbox>,
+    /// Every connection of the meeting.
+    connections: BTreeMap<ConnectionId, Outbox>,
+    /// What every participant was sent, and by which connection it is to be reached now.
+    streams: BTreeMap<ParticipantId, Line>,
+    /// Whoever waits to hear whether it resumes.
+    resuming: Option<oneshot::Sender<bool>>,
     empty_since: Option<Time>,
     /// Participants that the metrics were told of.
     counted: i64,
+}
+
+/// A participant's messages and the connection that they go to.
+#[derive(Default)]
+struct Line {
+    stream: Stream<Arc<str>>,
+    outbox: Option<Outbox>,
 }
 
 impl Task {
@@ -76,7 +105,7 @@ impl Task {
                     Some(command) => self.command(command).await,
                     None => break,
                 },
-                () = clock.sleep_until(self.meeting.next_timeout()) => self.feed(Event::TimedOut),
+                () = clock.sleep_until(self.meeting.next_timeout()) => self.feed(Event::TimedOut).await,
                 () = clock.sleep_until(retire_at), if retire_at.is_some() => {
                     if self.meetings.retire(&self.id, &mailbox) {
                         break;
@@ -98,24 +127,31 @@ impl Task {
     }
 
     async fn command(&mut self, command: Command) {
-        match command {
-            Command::Join { connection, display_name, outbox } => {
-                self.outboxes.insert(connection, outbox);
+        let event = match command {
+            Command::Join { arrival, outbox } => {
+                self.connections.insert(arrival.connection, outbox);
                 self.reserve_numbers().await;
-                self.feed(Event::Join { connection, display_name });
+                Event::Join(arrival)
             }
-            Command::Participant(event) => self.feed(event),
+            Command::Resume { connection, participant, token, seq, outbox, reply } => {
+                self.connections.insert(connection, outbox);
+                self.resuming = Some(reply);
+                let can_replay =
+                    self.streams.get(&participant).is_some_and(|line| line.stream.can_replay(seq));
+                Event::Resume { connection, participant, token, seq, can_replay }
+            }
+            Command::Member(event) => event,
             Command::Router(RouterEvent::Opened { request, ticket, .. }) => {
-                self.feed(Event::SessionOpened(request, ticket));
+                Event::SessionOpened(request, ticket)
             }
-            Command::Router(RouterEvent::Refused { request, .. }) => {
-                self.feed(Event::SessionRefused(request))
-            }
+            Command::Router(RouterEvent::Refused { request, .. }) => Event::SessionRefused(request),
             Command::Router(RouterEvent::Lost { participant, session, reason, .. }) => {
-                self.feed(Event::SessionLost { participant, session, reason });
+                Event::SessionLost { participant, session, reason }
             }
-            Command::End => self.feed(Event::End(EndedReason::EndedByHost)),
-        }
+            Command::Settings(settings) => Event::SettingsChanged(settings),
+            Command::End => Event::End(EndedReason::EndedByHost),
+        };
+        self.feed(event).await;
     }
 
     async fn reserve_numbers(&mut self) {
@@ -123,23 +159,42 @@ impl Task {
             return;
         }
         match self.meetings.parts.store.reserve_numbers(&self.id, NUMBERS_PER_BLOCK).await {
-            Ok(numbers) => self.feed(Event::NumbersReserved(numbers)),
+            Ok(numbers) => self.feed(Event::NumbersReserved(numbers)).await,
             // The join goes on without a number and is refused as the daemon's failure.
             Err(error) => tracing::error!(meeting = %self.id, %error, "no participant numbers"),
         }
     }
 
     /// Feeds an event and all that follow from doing what it leads to.
-    fn feed(&mut self, event: Event) {
+    async fn feed(&mut self, event: Event) {
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
-            if let Event::Disconnected(connection) = event {
-                self.outboxes.remove(&connection);
+            if let Event::Disconnected { connection, .. } = event {
+                self.connections.remove(&connection);
             }
             let now = self.meetings.parts.clock.now();
-            for action in self.meeting.handle(now, event) {
-                self.act(action, &mut events);
+            let actions = self.meeting.handle(now, event);
+            let notes: Vec<Note> = actions.iter().filter_map(note_of).collect();
+            journal::note(&self.id, &notes);
+            for action in actions {
+                if action == Action::EndMeeting {
+                    self.end_meeting(now, &mut events).await;
+                } else {
+                    self.act(action, &mut events);
+                }
             }
+        }
+        if let Some(reply) = self.resuming.take() {
+            // Whoever asked may have gone.
+            reply.send(true).ok();
+        }
+    }
+
+    async fn end_meeting(&self, now: Time, events: &mut VecDeque<Event>) {
+        match self.meetings.parts.store.end(&self.id, now).await {
+            Ok(()) => events.push_back(Event::End(EndedReason::EndedByHost)),
+            // It goes on; the host sees so and may try again.
+            Err(error) => tracing::error!(meeting = %self.id, %error, "the end cannot be noted"),
         }
     }
 
@@ -147,19 +202,38 @@ impl Task {
         let parts = &self.meetings.parts;
         let room = self.id.as_str();
         match action {
+            Action::Record(_) | Action::EndMeeting => {}
             Action::Send(to, message) => {
                 if let DaemonMessage::Error(error) = &message {
                     parts.metrics.error(error.code);
                 }
-                self.put(to, Outgoing::Text(encode(&message)));
+                self.send(to, encode(&message).into());
             }
             Action::Broadcast(to, message) => {
-                let encoded: Encoded = encode(&message);
-                to.into_iter().for_each(|to| self.put(to, Outgoing::Text(encoded.clone())));
+                let encoded: Arc<str> = encode(&message).into();
+                to.into_iter().for_each(|to| self.send(to, encoded.clone()));
             }
+            Action::Tell(to, message) => {
+                if let DaemonMessage::Error(error) = &message {
+                    parts.metrics.error(error.code);
+                }
+                self.put(to, Outgoing::Text(encode(&message).into()));
+            }
+            Action::Attach(participant, connection) => {
+                let outbox = self.connections.get(&connection).cloned();
+                self.streams.entry(participant).or_default().outbox = outbox;
+            }
+            Action::Replay(participant, after) => self.replay(participant, after),
+            Action::RefuseResume(connection) => {
+                self.connections.remove(&connection);
+                if let Some(reply) = self.resuming.take() {
+                    reply.send(false).ok();
+                }
+            }
+            Action::Forget(participant) => drop(self.streams.remove(&participant)),
             Action::Close(connection, kind) => {
                 self.put(connection, Outgoing::Close(kind));
-                self.outboxes.remove(&connection);
+                self.connections.remove(&connection);
             }
             Action::OpenSession(request, participant) => {
                 if parts.routers.open_session(room, participant, request).is_err() {
@@ -173,10 +247,26 @@ impl Task {
         }
     }
 
+    /// Gives a participant a message, and keeps it for when its connection breaks.
+    fn send(&mut self, to: ParticipantId, text: Arc<str>) {
+        let Some(line) = self.streams.get_mut(&to) else { return };
+        let Numbering { seq, message } = line.stream.push(text);
+        line.put(seq, message, &self.meetings);
+    }
+
+    fn replay(&mut self, to: ParticipantId, after: u64) {
+        let Some(line) = self.streams.get_mut(&to) else { return };
+        let missed: Vec<Numbering<Arc<str>>> = line.stream.replay(after).collect();
+        self.meetings.parts.metrics.replayed_messages.inc_by(missed.len() as u64);
+        for Numbering { seq, message } in missed {
+            line.put(seq, message, &self.meetings);
+        }
+    }
+
     /// Sends to a connection. One that does not read is broken by that, and says so by mailbox like any other that breaks.
     fn put(&mut self, to: ConnectionId, outgoing: Outgoing) {
-        if self.outboxes.get(&to).is_some_and(|outbox| !outbox.put(outgoing)) {
-            self.outboxes.remove(&to);
+        if self.connections.get(&to).is_some_and(|outbox| !outbox.put(outgoing)) {
+            self.connections.remove(&to);
             self.meetings.parts.metrics.broken_connections.inc();
         }
     }
@@ -185,6 +275,22 @@ impl Task {
         let participants = self.meeting.participants() as i64;
         self.meetings.parts.metrics.participants.inc_by(participants - self.counted);
         self.counted = participants;
+    }
+}
+
+impl Line {
+    fn put(&mut self, seq: u64, message: Arc<str>, meetings: &Meetings) {
+        if self.outbox.as_ref().is_some_and(|outbox| !outbox.put(Outgoing::Numbered(seq, message))) {
+            self.outbox = None;
+            meetings.parts.metrics.broken_connections.inc();
+        }
+    }
+}
+
+fn note_of(action: &Action) -> Option<Note> {
+    match action {
+        Action::Record(note) => Some(note.clone()),
+        _ => None,
     }
 }
 

@@ -1,11 +1,25 @@
 //! One meeting as a pure state machine: `(state, event, now) -> actions`.
 //!
 //! No I/O, no clock, no randomness: the same events give the same actions. The shell in [`crate::live`] feeds it and does what it
-//! says. A *connection* is a participant's WebSocket; it becomes a participant with its join, and stops being one with its
-//! last message. Every `OpenSession` action is answered by exactly one `SessionOpened` or `SessionRefused` event.
+//! says. A *connection* is a WebSocket; with its join it becomes the connection of a *member*, who waits, enters and then is a
+//! participant. Connections come and go while the member stays: that is what resuming is. Every `OpenSession` action is answered by
+//! exactly one `SessionOpened` or `SessionRefused` event.
 
+mod chat;
+mod commands;
+mod entry;
+mod member;
+mod moderation;
+mod own;
+mod recording;
+mod rights;
+mod roster;
+mod sessions;
 mod settings;
+mod share;
 mod state;
+mod stream;
+mod succession;
 mod timing;
 
 pub use settings::{
@@ -13,20 +27,22 @@ pub use settings::{
     SharePolicy,
 };
 pub use state::{Meeting, NUMBERS_PER_BLOCK};
-pub use timing::{EMPTY_LINGER, MeetingTiming};
+pub use stream::{Numbering, Stream};
+pub use timing::{EMPTY_LINGER, LARGE_MEETING_PARTICIPANTS, MeetingTiming, ROSTER_INTERVAL};
 
 use std::ops::Range;
 
-use sluice_wire::signaling::{DaemonMessage, DisplayName, EndedReason, MediaLostReason};
+use sluice_wire::signaling::{
+    ChatMessage, ClientRequest, DaemonMessage, DisplayName, EndedReason, MediaLostReason, RecordAction, Role,
+    Token,
+};
 use sluice_wire::ticket::Ticket;
 use sluice_wire::track::ParticipantId;
 
 #[cfg(test)]
-mod model_tests;
-#[cfg(test)]
 mod tests;
 
-/// A participant's WebSocket. Unique over the daemon's life.
+/// A WebSocket. Unique over the daemon's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub u64);
 
@@ -34,24 +50,57 @@ pub struct ConnectionId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub u64);
 
+/// What somebody who joins has been vouched for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Grant {
+    /// The role; that of a guest when absent.
+    pub role: Option<Role>,
+    /// Who it is, to whoever vouches. A ban holds for an identity; without one, for a name.
+    pub identity: Option<String>,
+}
+
+/// Somebody who may come in as far as the password goes.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    /// By which connection.
+    pub connection: ConnectionId,
+    /// As whom.
+    pub display_name: DisplayName,
+    /// What it has been vouched for.
+    pub grant: Grant,
+    /// What it will show to resume.
+    pub resume_token: Token,
+}
+
 /// What happens to a meeting.
 #[derive(Clone, Debug)]
 pub enum Event {
     /// Participant numbers that nobody else will ever give out.
     NumbersReserved(Range<u32>),
-    /// A connection that knew the password wants in.
-    Join {
-        /// Whose.
+    /// Somebody wants in.
+    Join(Box<Arrival>),
+    /// Somebody whose connection broke goes on by a new one.
+    Resume {
+        /// The new one.
         connection: ConnectionId,
-        /// As whom.
-        display_name: DisplayName,
+        /// Who it says it is.
+        participant: ParticipantId,
+        /// What shows it.
+        token: Token,
+        /// The number of the last event that it has.
+        seq: u64,
+        /// Whether all events behind that are kept.
+        can_replay: bool,
     },
-    /// The participant wants out.
-    Leave(ConnectionId),
-    /// The connection broke, or was broken because it did not read.
-    Disconnected(ConnectionId),
-    /// The participant wants a new media ticket.
-    NewTicket(ConnectionId),
+    /// The client of a connection says something.
+    Said(ConnectionId, Box<ClientRequest>),
+    /// The connection is over.
+    Disconnected {
+        /// Which.
+        connection: ConnectionId,
+        /// Whether the client did nothing wrong, and may come back.
+        may_resume: bool,
+    },
     /// A router opened the session that was asked for.
     SessionOpened(RequestId, Box<Ticket>),
     /// No router did.
@@ -65,19 +114,33 @@ pub enum Event {
         /// Why.
         reason: MediaLostReason,
     },
+    /// The meeting's maker changed the settings.
+    SettingsChanged(Box<MeetingSettings>),
     /// The time of [`Meeting::next_timeout`] has come.
     TimedOut,
     /// The meeting is over.
     End(EndedReason),
 }
 
-/// What is to be done, in this order.
+/// What is to be done, in this order; only the [`Action::Record`]s of a list come before all the others.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
-    /// Send a message to one connection.
-    Send(ConnectionId, DaemonMessage),
-    /// Send one message to several connections, by rising participant number.
-    Broadcast(Vec<ConnectionId>, DaemonMessage),
+    /// Write this down before anybody is told of it.
+    Record(Note),
+    /// Send a numbered message to a participant, or keep it until its connection is back.
+    Send(ParticipantId, DaemonMessage),
+    /// Send one message so to several participants, by rising number.
+    Broadcast(Vec<ParticipantId>, DaemonMessage),
+    /// Send a message to a connection, without a number.
+    Tell(ConnectionId, DaemonMessage),
+    /// From now on this is the participant's connection.
+    Attach(ParticipantId, ConnectionId),
+    /// Send a participant again what was sent behind this number.
+    Replay(ParticipantId, u64),
+    /// The connection cannot resume: it may join.
+    RefuseResume(ConnectionId),
+    /// The participant has gone for good.
+    Forget(ParticipantId),
     /// Close a connection behind what was sent to it. Its `Disconnected` need not come.
     Close(ConnectionId, CloseKind),
     /// Ask the meeting's router for a session.
@@ -93,6 +156,51 @@ pub enum Action {
     },
     /// End every session of the meeting's room.
     CloseRoom(CloseCode),
+    /// The host ends the meeting: note it, and say [`Event::End`].
+    EndMeeting,
+}
+
+/// What is written down before anybody is told of it: attendance, recording, messages, and what hosts do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// Somebody came in.
+    Entered {
+        /// Who.
+        participant: ParticipantId,
+        /// Who that is to whoever vouched.
+        identity: Option<String>,
+        /// Under which name.
+        display_name: DisplayName,
+        /// As what.
+        role: Role,
+    },
+    /// Somebody left.
+    Left {
+        /// Who.
+        participant: ParticipantId,
+        /// Why: a reason of the protocol, or `ended`.
+        reason: &'static str,
+    },
+    /// The recording starts, goes on, pauses or stops.
+    Recording {
+        /// By whom; by the meeting's own rules when absent.
+        by: Option<ParticipantId>,
+        /// What happens.
+        action: RecordAction,
+        /// Whether there was a recording already.
+        goes_on: bool,
+    },
+    /// Somebody wrote something.
+    Chat(ChatMessage),
+    /// A host did something that its place allows.
+    Audit {
+        /// Which host; the meeting's own rules when absent.
+        by: Option<ParticipantId>,
+        /// What.
+        action: &'static str,
+        /// To whom.
+        whom: Option<ParticipantId>,
+    },
 }
 
 /// How a connection is closed.

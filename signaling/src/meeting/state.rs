@@ -1,17 +1,23 @@
-//! The state and its transitions.
+//! The state, and what becomes of an event.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use sluice_wire::signaling::{
-    DaemonMessage, DisplayName, EndedReason, ErrorCode, ErrorMessage, Joined, LeftReason, MediaLostReason,
-    MeetingId, Participant, SIGNALING_VERSION,
+    DaemonMessage, EndedReason, ErrorCode, ErrorMessage, LeftReason, MeetingId, MeetingState, RecordAction,
+    RecordingState,
 };
-use sluice_wire::ticket::Ticket;
 use sluice_wire::time::Time;
 use sluice_wire::track::ParticipantId;
 
-use super::{Action, CloseCode, CloseKind, ConnectionId, Event, MeetingTiming, RequestId};
+use super::chat::ChatLog;
+use super::member::Member;
+use super::roster::Gathered;
+use super::timing::{JOIN_RATE, LARGE_MEETING_PARTICIPANTS, REACTION_RATE};
+use super::{
+    Action, CloseCode, CloseKind, ConnectionId, Event, MeetingSettings, MeetingTiming, Note, RequestId,
+};
+use crate::rate::Limiter;
 
 /// Participant numbers that the shell reserves at a time: one write to the store per so many joins, and at most so many of
 /// the 16 million lost with a crash.
@@ -20,48 +26,73 @@ pub const NUMBERS_PER_BLOCK: u32 = 64;
 /// One meeting.
 #[derive(Debug)]
 pub struct Meeting {
-    id: MeetingId,
-    max_participants: usize,
-    timing: MeetingTiming,
-    ended: bool,
+    pub(super) id: MeetingId,
+    pub(super) settings: MeetingSettings,
+    pub(super) timing: MeetingTiming,
+    /// The time of the event that is being handled.
+    pub(super) now: Time,
+    pub(super) ended: bool,
+    pub(super) locked: bool,
+    pub(super) paused: bool,
+    pub(super) recording: RecordingState,
+    pub(super) sharer: Option<ParticipantId>,
+    pub(super) spotlight: Option<ParticipantId>,
     /// Numbers that may still be given out.
-    numbers: Range<u32>,
-    next_request: u64,
-    /// Everybody who joined or is about to, by number.
-    members: BTreeMap<ParticipantId, Member>,
-    by_connection: BTreeMap<ConnectionId, ParticipantId>,
+    pub(super) numbers: Range<u32>,
+    pub(super) next_request: u64,
+    pub(super) next_entry: u64,
+    pub(super) next_hand: u64,
+    /// Everybody who joined, by number.
+    pub(super) members: BTreeMap<ParticipantId, Member>,
+    pub(super) by_connection: BTreeMap<ConnectionId, ParticipantId>,
     /// Requests without an answer yet, those of participants who left included.
-    requests: BTreeMap<RequestId, ParticipantId>,
-}
-
-#[derive(Debug)]
-struct Member {
-    connection: ConnectionId,
-    display_name: DisplayName,
-    /// Whether `joined` was sent.
-    inside: bool,
-    /// The session's name, while there is one.
-    session: Option<String>,
-    /// The request for the next session, while it is under way.
-    opening: Option<RequestId>,
-    /// Since when there is no session.
-    lost_at: Option<Time>,
+    pub(super) requests: BTreeMap<RequestId, ParticipantId>,
+    /// When members are removed who stay without a session or a connection.
+    pub(super) deadlines: BTreeMap<ParticipantId, Time>,
+    /// How many are inside.
+    pub(super) inside: usize,
+    /// How many wait.
+    pub(super) waiting: usize,
+    pub(super) bans: BTreeSet<String>,
+    /// From how many participants on changes of the roster are gathered.
+    pub(super) large_from: usize,
+    pub(super) gathered: Gathered,
+    pub(super) chat: ChatLog,
+    pub(super) joins: Limiter,
+    pub(super) reactions: Limiter,
 }
 
 impl Meeting {
     /// A meeting that nobody has joined.
     #[must_use]
-    pub fn new(id: MeetingId, max_participants: u32, timing: MeetingTiming) -> Self {
+    pub fn new(id: MeetingId, settings: MeetingSettings, timing: MeetingTiming) -> Self {
         Self {
             id,
-            max_participants: max_participants as usize,
+            settings,
             timing,
+            now: Time::ZERO,
             ended: false,
+            locked: false,
+            paused: false,
+            recording: RecordingState::Off,
+            sharer: None,
+            spotlight: None,
             numbers: 0..0,
             next_request: 0,
+            next_entry: 0,
+            next_hand: 1,
             members: BTreeMap::new(),
             by_connection: BTreeMap::new(),
             requests: BTreeMap::new(),
+            deadlines: BTreeMap::new(),
+            inside: 0,
+            waiting: 0,
+            bans: BTreeSet::new(),
+            large_from: LARGE_MEETING_PARTICIPANTS,
+            gathered: Gathered::default(),
+            chat: ChatLog::default(),
+            joins: Limiter::new(JOIN_RATE),
+            reactions: Limiter::new(REACTION_RATE),
         }
     }
 
@@ -79,234 +110,235 @@ impl Meeting {
 
     /// How many participants got `joined` and have not left.
     #[must_use]
-    pub fn participants(&self) -> usize {
-        self.members.values().filter(|member| member.inside).count()
+    pub const fn participants(&self) -> usize {
+        self.inside
+    }
+
+    /// How many wait to be let in.
+    #[must_use]
+    pub const fn waiting(&self) -> usize {
+        self.waiting
     }
 
     /// When [`Event::TimedOut`] is due; `None` if nothing runs.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Time> {
-        self.members.values().filter_map(|member| self.deadline(member)).min()
+        let deadline = self.deadlines.values().copied().min();
+        [deadline, self.gathered.due, self.gathered.counts_due].into_iter().flatten().min()
     }
 
     /// Takes an event in. Total: events about unknown connections, requests and sessions change nothing.
     #[must_use]
     pub fn handle(&mut self, now: Time, event: Event) -> Vec<Action> {
+        self.now = now;
         let mut actions = Vec::new();
         let out = &mut actions;
         match event {
             Event::NumbersReserved(numbers) => self.numbers = numbers,
-            Event::Join { connection, display_name } => self.join(connection, display_name, out),
-            Event::Leave(connection) => self.leave(connection, out),
-            Event::Disconnected(connection) => self.disconnected(connection, out),
-            Event::NewTicket(connection) => self.new_ticket(connection, out),
+            Event::Join(arrival) => self.join(*arrival, out),
+            Event::Resume { connection, participant, token, seq, can_replay } => {
+                self.resume(connection, participant, &token, seq, can_replay, out);
+            }
+            Event::Said(connection, request) => self.said(connection, *request, out),
+            Event::Disconnected { connection, may_resume } => self.disconnected(connection, may_resume, out),
             Event::SessionOpened(request, ticket) => self.session_opened(request, *ticket, out),
             Event::SessionRefused(request) => self.session_refused(request, out),
             Event::SessionLost { participant, session, reason } => {
-                self.session_lost(now, participant, &session, reason, out);
+                self.session_lost(participant, &session, reason, out);
             }
-            Event::TimedOut => self.timed_out(now, out),
+            Event::SettingsChanged(settings) => self.settings_changed(*settings, out),
+            Event::TimedOut => self.timed_out(out),
             Event::End(reason) => self.end(reason, out),
         }
         actions
     }
 
-    fn join(&mut self, connection: ConnectionId, display_name: DisplayName, out: &mut Vec<Action>) {
-        if self.by_connection.contains_key(&connection) {
-            out.push(error(connection, ErrorCode::AlreadyJoined, "this connection has joined", false));
-            return;
-        }
-        if self.ended {
-            return refuse(connection, ErrorCode::MeetingEnded, "the meeting is over", out);
-        }
-        if self.members.len() >= self.max_participants {
-            return refuse(connection, ErrorCode::MeetingFull, "the meeting is full", out);
-        }
-        let Some(id) = self.numbers.next().and_then(|number| ParticipantId::new(number).ok()) else {
-            return refuse(connection, ErrorCode::Internal, "no participant number is left", out);
-        };
-        let request = self.open_session(id, out);
-        let member = Member {
-            connection,
-            display_name,
-            inside: false,
-            session: None,
-            opening: Some(request),
-            lost_at: None,
-        };
-        self.members.insert(id, member);
-        self.by_connection.insert(connection, id);
-    }
-
-    fn open_session(&mut self, participant: ParticipantId, out: &mut Vec<Action>) -> RequestId {
-        let request = RequestId(self.next_request);
-        self.next_request += 1;
-        self.requests.insert(request, participant);
-        out.push(Action::OpenSession(request, participant));
-        request
-    }
-
-    fn leave(&mut self, connection: ConnectionId, out: &mut Vec<Action>) {
-        let Some(&id) = self.by_connection.get(&connection) else { return };
-        self.remove(id, LeftReason::Left, CloseCode::Left, out);
-        out.push(Action::Close(connection, CloseKind::Normal));
-    }
-
-    fn disconnected(&mut self, connection: ConnectionId, out: &mut Vec<Action>) {
-        let Some(&id) = self.by_connection.get(&connection) else { return };
-        self.remove(id, LeftReason::Disconnected, CloseCode::Left, out);
-    }
-
-    fn new_ticket(&mut self, connection: ConnectionId, out: &mut Vec<Action>) {
-        let Some(&id) = self.by_connection.get(&connection) else { return };
-        // While a request is under way its ticket answers this one too.
-        if self.members.get(&id).is_none_or(|member| member.opening.is_some()) {
-            return;
-        }
-        let request = self.open_session(id, out);
-        if let Some(member) = self.members.get_mut(&id) {
-            member.opening = Some(request);
+    fn disconnected(&mut self, connection: ConnectionId, may_resume: bool, out: &mut Vec<Action>) {
+        let Some(id) = self.by_connection.remove(&connection) else { return };
+        match self.members.get_mut(&id) {
+            Some(member) if member.is_inside() && may_resume => {
+                member.connection = None;
+                member.away_since = Some(self.now);
+                self.set_deadline(id);
+            }
+            _ => self.remove(id, LeftReason::Disconnected, CloseCode::Left, out),
         }
     }
 
-    fn session_opened(&mut self, request: RequestId, ticket: Ticket, out: &mut Vec<Action>) {
-        let Some(id) = self.requests.remove(&request) else { return };
-        let Some(member) = self.members.get_mut(&id) else {
-            // Whoever asked has left in the meantime.
-            out.push(Action::CloseSession {
-                participant: id,
-                session: ticket.session,
-                code: CloseCode::Left,
-            });
-            return;
-        };
-        member.opening = None;
-        member.lost_at = None;
-        member.session = Some(ticket.session.clone());
-        let connection = member.connection;
-        if member.inside {
-            out.push(Action::Send(connection, DaemonMessage::Ticket { ticket: Box::new(ticket) }));
-            return;
+    fn timed_out(&mut self, out: &mut Vec<Action>) {
+        let is_due = |&(_, &at): &(&ParticipantId, &Time)| at <= self.now;
+        let due: Vec<ParticipantId> = self.deadlines.iter().filter(is_due).map(|(&id, _)| id).collect();
+        for id in due {
+            let Some(member) = self.members.get(&id) else { continue };
+            let connection = member.connection;
+            let is_away = member.away_deadline(&self.timing).is_some_and(|at| at <= self.now);
+            let reason = if is_away { LeftReason::Disconnected } else { LeftReason::MediaTimeout };
+            self.remove(id, reason, CloseCode::Removed, out);
+            if let Some(connection) = connection {
+                refuse(connection, ErrorCode::MediaTimeout, "no media session for too long", out);
+            }
         }
-        member.inside = true;
-        let participant = Participant { participant_id: id, display_name: member.display_name.clone() };
-        let joined = Joined {
-            version: SIGNALING_VERSION,
-            meeting_id: self.id.clone(),
-            participant_id: id,
-            room: self.id.as_str().to_owned(),
-            roster: self.roster(),
-            ticket,
-        };
-        out.push(Action::Send(connection, DaemonMessage::Joined(Box::new(joined))));
-        self.tell_others(id, DaemonMessage::ParticipantJoined { participant }, out);
-    }
-
-    fn session_refused(&mut self, request: RequestId, out: &mut Vec<Action>) {
-        let Some(id) = self.requests.remove(&request) else { return };
-        let Some(member) = self.members.get_mut(&id) else { return };
-        member.opening = None;
-        let connection = member.connection;
-        if member.inside {
-            out.push(error(connection, ErrorCode::NoRouter, "no router can take the session now", false));
-        } else {
-            self.members.remove(&id);
-            self.by_connection.remove(&connection);
-            refuse(connection, ErrorCode::NoRouter, "no router can take the session now", out);
-        }
-    }
-
-    fn session_lost(
-        &mut self,
-        now: Time,
-        participant: ParticipantId,
-        session: &str,
-        reason: MediaLostReason,
-        out: &mut Vec<Action>,
-    ) {
-        let Some(member) = self.members.get_mut(&participant) else { return };
-        if member.session.as_deref() != Some(session) {
-            return;
-        }
-        member.session = None;
-        member.lost_at = Some(now);
-        out.push(Action::Send(member.connection, DaemonMessage::MediaLost { reason }));
-    }
-
-    fn timed_out(&mut self, now: Time, out: &mut Vec<Action>) {
-        let late = |member: &Member| self.deadline(member).is_some_and(|deadline| deadline <= now);
-        let late: Vec<(ParticipantId, ConnectionId)> = self
-            .members
-            .iter()
-            .filter(|(_, member)| late(member))
-            .map(|(&id, member)| (id, member.connection))
-            .collect();
-        for (id, connection) in late {
-            self.remove(id, LeftReason::MediaTimeout, CloseCode::Removed, out);
-            refuse(connection, ErrorCode::MediaTimeout, "no media session for too long", out);
-        }
+        self.tell_gathered(out);
     }
 
     fn end(&mut self, reason: EndedReason, out: &mut Vec<Action>) {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        let members = std::mem::take(&mut self.members);
+        if self.recording != RecordingState::Off {
+            let (by, action) = (None, RecordAction::Stop);
+            out.push(Action::Record(Note::Recording { by, action, goes_on: true }));
+            self.recording = RecordingState::Off;
+        }
+        (self.sharer, self.spotlight) = (None, None);
+        let inside = self.all_inside();
+        out.extend(
+            inside.iter().map(|&participant| Action::Record(Note::Left { participant, reason: "ended" })),
+        );
+        broadcast(inside, DaemonMessage::MeetingEnded { reason }, out);
+        for (id, member) in std::mem::take(&mut self.members) {
+            match member.connection {
+                Some(connection) if member.is_inside() => {
+                    out.push(Action::Close(connection, CloseKind::Normal));
+                }
+                Some(connection) => {
+                    refuse(connection, ErrorCode::MeetingEnded, "the meeting is over", out);
+                }
+                None => {}
+            }
+            if member.is_inside() {
+                out.push(Action::Forget(id));
+            }
+        }
         self.by_connection.clear();
-        let (inside, pending): (Vec<&Member>, Vec<&Member>) =
-            members.values().partition(|member| member.inside);
-        let inside: Vec<ConnectionId> = inside.iter().map(|member| member.connection).collect();
-        if !inside.is_empty() {
-            out.push(Action::Broadcast(inside.clone(), DaemonMessage::MeetingEnded { reason }));
-        }
-        out.extend(inside.into_iter().map(|connection| Action::Close(connection, CloseKind::Normal)));
-        for member in pending {
-            refuse(member.connection, ErrorCode::MeetingEnded, "the meeting is over", out);
-        }
+        self.deadlines.clear();
+        self.gathered = Gathered::default();
+        (self.inside, self.waiting) = (0, 0);
         out.push(Action::CloseRoom(CloseCode::Removed));
     }
 
-    /// Takes a member out: its session ends, and those who saw it come are told that it went.
-    fn remove(&mut self, id: ParticipantId, reason: LeftReason, code: CloseCode, out: &mut Vec<Action>) {
+    /// Takes a member out: its session ends, those who saw it come are told that it went, and what it held goes on without it.
+    pub(super) fn remove(
+        &mut self,
+        id: ParticipantId,
+        reason: LeftReason,
+        code: CloseCode,
+        out: &mut Vec<Action>,
+    ) {
         let Some(member) = self.members.remove(&id) else { return };
-        self.by_connection.remove(&member.connection);
-        if let Some(session) = member.session {
+        if let Some(connection) = member.connection {
+            self.by_connection.remove(&connection);
+        }
+        self.deadlines.remove(&id);
+        if member.is_waiting() {
+            self.waiting -= 1;
+            broadcast(self.hosts(), DaemonMessage::WaitingLeft { participant_id: id }, out);
+        }
+        if let Some(session) = member.session.clone() {
             out.push(Action::CloseSession { participant: id, session, code });
         }
-        if member.inside {
-            self.tell_others(id, DaemonMessage::ParticipantLeft { participant_id: id, reason }, out);
+        if !member.is_inside() {
+            return;
+        }
+        self.inside -= 1;
+        out.push(Action::Record(Note::Left { participant: id, reason: word(reason) }));
+        out.push(Action::Forget(id));
+        self.went(id, member.role, reason, out);
+        let held = self.state();
+        self.let_go(id);
+        self.told_if_changed(&held, out);
+        self.host_may_have_left(member.role, out);
+    }
+
+    /// What a member held is nobody's.
+    pub(super) fn let_go(&mut self, id: ParticipantId) {
+        self.sharer = self.sharer.filter(|&sharer| sharer != id);
+        self.spotlight = self.spotlight.filter(|&spotlight| spotlight != id);
+    }
+
+    fn settings_changed(&mut self, settings: MeetingSettings, out: &mut Vec<Action>) {
+        let before = self.state();
+        // What people are in a meeting does not change while they are in it.
+        let kind = self.settings.kind;
+        self.settings = MeetingSettings { kind, ..settings };
+        if self.sharer.and_then(|id| self.members.get(&id)).is_some_and(|member| !self.may_share(member.role))
+        {
+            self.sharer = None;
+        }
+        self.told_if_changed(&before, out);
+        self.admit_who_need_not_wait(out);
+    }
+
+    /// How the meeting stands, as everybody is told.
+    pub(super) const fn state(&self) -> MeetingState {
+        MeetingState {
+            kind: self.settings.kind,
+            locked: self.locked,
+            paused: self.paused,
+            waiting_room: self.settings.waiting_room,
+            share: self.settings.share,
+            chat: self.settings.chat,
+            recording: self.recording,
+            sharer: self.sharer,
+            spotlight: self.spotlight,
+            preset: self.settings.preset,
         }
     }
 
-    fn tell_others(&self, than: ParticipantId, message: DaemonMessage, out: &mut Vec<Action>) {
-        let others = self.members.iter().filter(|&(&id, member)| id != than && member.inside);
-        let others: Vec<ConnectionId> = others.map(|(_, member)| member.connection).collect();
-        if !others.is_empty() {
-            out.push(Action::Broadcast(others, message));
+    /// Tells everybody how the meeting stands if it stood otherwise before.
+    pub(super) fn told_if_changed(&self, before: &MeetingState, out: &mut Vec<Action>) {
+        let meeting = self.state();
+        if meeting != *before {
+            broadcast(self.all_inside(), DaemonMessage::MeetingUpdate { meeting }, out);
         }
     }
 
-    fn roster(&self) -> Vec<Participant> {
-        let inside = self.members.iter().filter(|(_, member)| member.inside);
-        inside
-            .map(|(&id, member)| Participant {
-                participant_id: id,
-                display_name: member.display_name.clone(),
-            })
-            .collect()
+    /// Sets or clears the time at which a member is removed.
+    pub(super) fn set_deadline(&mut self, id: ParticipantId) {
+        let Some(member) = self.members.get(&id) else { return };
+        let deadlines = [member.media_deadline(&self.timing), member.away_deadline(&self.timing)];
+        match deadlines.into_iter().flatten().min() {
+            Some(at) => self.deadlines.insert(id, at),
+            None => self.deadlines.remove(&id),
+        };
     }
 
-    /// When a member without a session is removed. Not while one is being opened: its answer decides first.
-    fn deadline(&self, member: &Member) -> Option<Time> {
-        if member.opening.is_some() { None } else { member.lost_at.map(|at| at + self.timing.media_timeout) }
+    /// Who is inside, by rising number.
+    pub(super) fn all_inside(&self) -> Vec<ParticipantId> {
+        self.inside_where(|_| true)
+    }
+
+    /// Host and co-hosts who are inside.
+    pub(super) fn hosts(&self) -> Vec<ParticipantId> {
+        self.inside_where(|member| member.role.is_host())
+    }
+
+    /// Who is inside and as described, by rising number.
+    pub(super) fn inside_where(&self, is_meant: impl Fn(&Member) -> bool) -> Vec<ParticipantId> {
+        let meant = self.members.iter().filter(|(_, member)| member.is_inside() && is_meant(member));
+        meant.map(|(&id, _)| id).collect()
     }
 }
 
-fn error(connection: ConnectionId, code: ErrorCode, message: &str, fatal: bool) -> Action {
-    Action::Send(connection, DaemonMessage::Error(ErrorMessage { code, message: message.to_owned(), fatal }))
+/// Sends to several, if there are any.
+pub(super) fn broadcast(to: Vec<ParticipantId>, message: DaemonMessage, out: &mut Vec<Action>) {
+    if !to.is_empty() {
+        out.push(Action::Broadcast(to, message));
+    }
 }
 
-fn refuse(connection: ConnectionId, code: ErrorCode, message: &str, out: &mut Vec<Action>) {
-    out.push(error(connection, code, message, true));
+/// Sends a fatal error and closes.
+pub(super) fn refuse(connection: ConnectionId, code: ErrorCode, message: &str, out: &mut Vec<Action>) {
+    out.push(Action::Tell(connection, DaemonMessage::Error(ErrorMessage::new(code, message, true))));
     out.push(Action::Close(connection, CloseKind::Fatal));
+}
+
+const fn word(reason: LeftReason) -> &'static str {
+    match reason {
+        LeftReason::Left => "left",
+        LeftReason::Disconnected => "disconnected",
+        LeftReason::MediaTimeout => "media_timeout",
+        LeftReason::Removed => "removed",
+        LeftReason::OffStage | LeftReason::Other => "other",
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::common::{Client, Daemon, config, no_password};
+use crate::common::{Client, Daemon, config, forgetful, no_password};
 use reqwest::StatusCode;
 use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};
@@ -19,6 +19,7 @@ async fn the_first_message_is_a_join_of_this_version() {
         (r#"{"type":"dance"}"#.to_owned(), "bad_message"),
         (r#"{"type":"leave"}"#.to_owned(), "join_expected"),
         (r#"{"type":"join","version":7,"who":"knows"}"#.to_owned(), "unsupported_version"),
+        (r#"{"type":"join","versions":[7,8],"who":"knows"}"#.to_owned(), "unsupported_version"),
         (r#"{"type":"join","version":1,"meeting_id":"x","display_name":""}"#.to_owned(), "bad_message"),
         (" ".repeat(65_537), "too_large"),
     ] {
@@ -85,7 +86,7 @@ async fn a_flood_is_stopped() {
 
 #[tokio::test]
 async fn who_does_not_read_is_dropped_and_the_others_go_on() {
-    let mut config = config();
+    let mut config = forgetful();
     config.limits.request_burst_per_address = 10_000;
     let daemon = Daemon::with(config).await;
     let _router = daemon.router("a").await;

@@ -3,5 +3,8 @@
 
 mod abuse;
 mod common;
+mod hostile;
+mod hosts;
 mod media;
 mod meeting;
+mod resume;

@@ -1,14 +1,14 @@
 //! Joining, leaving and ending, as clients see it.
 
 use crate::common::router::Mood;
-use crate::common::{Daemon, Seen, config, ids, no_password};
+use crate::common::{Daemon, Seen, config, forgetful, ids, no_password};
 use serde_json::json;
 use sluice_wire::ticket::Ticket;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 #[tokio::test]
 async fn two_meet_and_one_leaves() {
-    let daemon = Daemon::start().await;
+    let daemon = Daemon::with(forgetful()).await;
     let mut router = daemon.router("a").await;
     let meeting = daemon.create(json!({"name": "Retro"})).await;
     assert_eq!(meeting.join_url, format!("ws://{}/api/v1/ws", daemon.handle.http_address()));
@@ -18,7 +18,10 @@ async fn two_meet_and_one_leaves() {
     assert_eq!(joined["meeting_id"], meeting.id);
     assert_eq!(joined["room"], meeting.id);
     assert_eq!((&joined["version"], &joined["participant_id"]), (&json!(1), &json!(1)));
-    assert_eq!(joined["roster"], json!([{"participant_id": 1, "display_name": "Ada"}]));
+    assert_eq!(
+        joined["roster"],
+        json!([{"participant_id": 1, "display_name": "Ada", "role": "participant"}])
+    );
     let ticket: Ticket = serde_json::from_value(joined["ticket"].clone()).unwrap();
     assert_eq!(
         (opened.room.as_str(), opened.participant, &opened.session),
@@ -28,7 +31,8 @@ async fn two_meet_and_one_leaves() {
     let (mut bob, joined) = daemon.inside(&meeting, "Bob").await;
     assert_eq!(ids(&joined["roster"]), [1, 2]);
     let came = ada.expect("participant_joined").await;
-    assert_eq!(came["participant"], json!({"participant_id": 2, "display_name": "Bob"}));
+    let line = json!({"participant_id": 2, "display_name": "Bob", "role": "participant"});
+    assert_eq!(came["participant"], line);
     let bobs = router.opened().await;
 
     bob.send(json!({"type": "leave"})).await;
@@ -155,7 +159,11 @@ async fn meetings_and_numbers_outlive_the_daemon() {
     let mut ada = first.client().await;
     ada.join_with(&meeting.id, "right").await;
     let before = ada.expect("joined").await["participant_id"].as_u64().unwrap();
-    tokio::join!(first.handle.shutdown(), ada.expect_close(CloseCode::Away));
+    tokio::join!(first.handle.shutdown(), async {
+        let away = ada.expect("going_away").await;
+        assert!(away["retry_after_ms"].as_u64().unwrap() < 10_000);
+        ada.expect_close(CloseCode::Away).await;
+    });
     drop(router);
 
     let second = Daemon::with(config).await;

@@ -18,7 +18,7 @@ mod wishes;
 
 use std::io;
 
-use sluice_wire::signaling::{DisplayName, ErrorMessage, Join, Password, SIGNALING_VERSION};
+use sluice_wire::signaling::{DisplayName, ErrorMessage, Join, Password};
 
 use crate::clock::Clock;
 use crate::session::TicketError;
@@ -49,10 +49,8 @@ pub struct JoinConfig {
 impl JoinConfig {
     fn join(&self) -> Join {
         Join {
-            version: SIGNALING_VERSION,
-            meeting_id: self.meeting_id.clone(),
             password: self.password.clone(),
-            display_name: self.display_name.clone(),
+            ..Join::new(self.meeting_id.clone(), self.display_name.clone())
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use sluice_wire::signaling::DaemonMessage;
 use sluice_wire::ticket::Ticket;
 use sluice_wire::time::Time;
 use sluice_wire::track::TrackNumber;
@@ -336,7 +337,18 @@ impl<O: Observer> Task<O> {
             SignalingEvent::MeetingEnded(_) => self.end = Some(EndCause::MeetingEnded),
             SignalingEvent::Refused(error) if error.fatal => self.end = Some(EndCause::Refused(error)),
             SignalingEvent::Ended(ending) => self.on_signaling_ended(&ending),
+            SignalingEvent::Told(message) => {
+                // The snapshot behind a gap: a session that is not this one's was opened or lost in between.
+                if let DaemonMessage::Snapshot(snapshot) = *message
+                    && snapshot.session.is_none()
+                    && self.give_up_at.is_none()
+                {
+                    self.drop_line();
+                    self.ask_for_ticket();
+                }
+            }
             SignalingEvent::MediaLost(_)
+            | SignalingEvent::Resumed
             | SignalingEvent::Refused(_)
             | SignalingEvent::ParticipantJoined(_)
             | SignalingEvent::ParticipantLeft(..) => {}

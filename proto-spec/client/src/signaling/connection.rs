@@ -2,8 +2,8 @@
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use sluice_wire::signaling::{
-    ClientMessage, DaemonMessage, EndedReason, ErrorMessage, Join, Joined, LeftReason, MediaLostReason,
-    Participant,
+    ClientMessage, ClientRequest, DaemonMessage, EndedReason, ErrorMessage, Join, Joined, LeftReason,
+    MediaLostReason, Numbered, Participant,
 };
 use sluice_wire::ticket::Ticket;
 use sluice_wire::track::ParticipantId;
@@ -15,6 +15,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
 use super::pump::{Order, Pump};
+use super::resumption::Resumption;
 use super::{CONNECT_TIMEOUT, JOIN_TIMEOUT, SignalingError};
 
 /// The largest message that is taken from the daemon, in bytes: a `joined` with 1,000 participants has about 200 KiB.
@@ -31,6 +32,10 @@ pub(super) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 /// Something that signaling tells a participant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SignalingEvent {
+    /// The connection broke and another goes on in its place: nothing was missed.
+    Resumed,
+    /// Something else that the meeting said.
+    Told(Box<DaemonMessage>),
     /// Somebody else came.
     ParticipantJoined(Participant),
     /// Somebody else went.
@@ -54,13 +59,14 @@ pub enum Ending {
     Left,
     /// The daemon closed the connection, with this code (RFC 6455 section 7.4) if it gave one.
     Closed(Option<u16>),
-    /// The connection broke, or the daemon said nothing for too long.
+    /// The connection broke, or the daemon said nothing for too long, and none could go on in its place.
     Broken(String),
 }
 
 /// A connection that has not joined yet.
 #[derive(Debug)]
 pub struct SignalingClient {
+    url: String,
     socket: Socket,
 }
 
@@ -88,23 +94,30 @@ impl SignalingClient {
         let connecting = connect_async_with_config(url, Some(config), true);
         let (socket, _) =
             timeout(CONNECT_TIMEOUT, connecting).await.map_err(|_| SignalingError::Timeout("connect"))??;
-        Ok(Self { socket })
+        Ok(Self { url: url.to_owned(), socket })
     }
 
-    /// Enters a meeting. From then on a task serves the connection until it ends or the [`Membership`] is dropped.
+    pub(super) fn into_socket(self) -> Socket {
+        self.socket
+    }
+
+    /// Enters a meeting. From then on a task serves the connection until it ends or the [`Membership`] is dropped. When the
+    /// connection breaks the task resumes by another, as long as the daemon lets it.
     ///
     /// # Errors
     /// [`SignalingError::Refused`] with the daemon's reason, or what became of the connection.
     pub async fn join(mut self, join: Join) -> Result<(Joined, Membership), SignalingError> {
+        let (meeting_id, display_name) = (join.meeting_id.clone(), join.display_name.clone());
         let asking = async {
-            self.socket.send(encode(&ClientMessage::Join(join))?).await?;
+            self.socket.send(encode(&ClientMessage::Join(Box::new(join)).into())?).await?;
             wait_for_joined(&mut self.socket).await
         };
         let joined =
             timeout(JOIN_TIMEOUT, asking).await.map_err(|_| SignalingError::Timeout("answer the join"))??;
         let (orders, orders_in) = mpsc::channel(MAX_ORDERS);
         let (events_out, events) = mpsc::channel(MAX_EVENTS);
-        tokio::spawn(Pump::new(self.socket, orders_in, events_out).run());
+        let resumption = Resumption::new(self.url, meeting_id, display_name, &joined);
+        tokio::spawn(Pump::new(self.socket, orders_in, events_out, resumption).run());
         Ok((joined, Membership { orders, events }))
     }
 }
@@ -131,6 +144,14 @@ impl Membership {
         self.order(Order::Leave)
     }
 
+    /// Says something to the meeting. What it says to that is [`SignalingEvent::Told`] or [`SignalingEvent::Refused`].
+    ///
+    /// # Errors
+    /// [`SignalingError::Closed`] if the connection is over or does not take any more.
+    pub fn say(&self, request: ClientRequest) -> Result<(), SignalingError> {
+        self.order(Order::Say(Box::new(request)))
+    }
+
     fn order(&self, order: Order) -> Result<(), SignalingError> {
         self.orders.try_send(order).map_err(|_| SignalingError::Closed)
     }
@@ -139,10 +160,10 @@ impl Membership {
 async fn wait_for_joined(socket: &mut Socket) -> Result<Joined, SignalingError> {
     loop {
         match socket.next().await.ok_or(SignalingError::Closed)?? {
-            Message::Text(text) => match decode(&text)? {
+            Message::Text(text) => match decode(&text)?.message {
                 DaemonMessage::Joined(joined) => return Ok(*joined),
                 DaemonMessage::Error(error) => return Err(SignalingError::Refused(error)),
-                DaemonMessage::Pong { .. } => {}
+                DaemonMessage::Pong { .. } | DaemonMessage::Waiting { .. } => {}
                 other => return Err(SignalingError::Unexpected(format!("{other:?} before joined"))),
             },
             Message::Close(_) => return Err(SignalingError::Closed),
@@ -152,12 +173,12 @@ async fn wait_for_joined(socket: &mut Socket) -> Result<Joined, SignalingError> 
     }
 }
 
-pub(super) fn encode(message: &ClientMessage) -> Result<Message, SignalingError> {
+pub(super) fn encode(message: &ClientRequest) -> Result<Message, SignalingError> {
     let text =
         serde_json::to_string(message).map_err(|error| SignalingError::Unexpected(error.to_string()))?;
     Ok(Message::text(text))
 }
 
-pub(super) fn decode(text: &str) -> Result<DaemonMessage, SignalingError> {
+pub(super) fn decode(text: &str) -> Result<Numbered, SignalingError> {
     serde_json::from_str(text).map_err(|error| SignalingError::Unexpected(error.to_string()))
 }

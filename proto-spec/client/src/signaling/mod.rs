@@ -3,6 +3,7 @@
 mod api;
 mod connection;
 mod pump;
+mod resumption;
 
 use std::time::Duration;
 

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use sluice_wire::signaling::{ClientMessage, DaemonMessage};
+use sluice_wire::signaling::{ClientMessage, ClientRequest, DaemonMessage};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{self, Message};
 
 use super::SignalingError;
 use super::connection::{Ending, SignalingEvent, Socket, decode, encode};
+use super::resumption::Resumption;
 
 /// Silence of the daemon after which this end asks whether it is there. The daemon pings every 20 s, so this is rare.
 const PING_AFTER: Duration = Duration::from_secs(30);
@@ -20,10 +21,14 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the daemon may take to close behind a `leave`.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Orders that wait while there is no connection.
+const MAX_WAITING_ORDERS: usize = 8;
+
 /// What a participant tells its connection to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Order {
     NewTicket,
+    Say(Box<ClientRequest>),
     Leave,
 }
 
@@ -31,6 +36,7 @@ pub(super) struct Pump {
     socket: Socket,
     orders: mpsc::Receiver<Order>,
     events: mpsc::Sender<SignalingEvent>,
+    resumption: Resumption,
     left: bool,
     asked_for_pong: bool,
 }
@@ -49,8 +55,9 @@ impl Pump {
         socket: Socket,
         orders: mpsc::Receiver<Order>,
         events: mpsc::Sender<SignalingEvent>,
+        resumption: Resumption,
     ) -> Self {
-        Self { socket, orders, events, left: false, asked_for_pong: false }
+        Self { socket, orders, events, resumption, left: false, asked_for_pong: false }
     }
 
     /// Serves the connection until it ends or nobody is interested any more.
@@ -63,8 +70,11 @@ impl Pump {
                 Wake::Message(message) => self.take(message).await,
                 Wake::Silence => self.on_silence().await,
             };
-            if let Err(ending) = handled {
-                break ending;
+            let Err(ending) = handled else { continue };
+            match self.resume(ending).await {
+                Ok(()) => {}
+                Err(Some(ending)) => break ending,
+                Err(None) => return,
             }
         };
         // The receiver may be gone by now, and then nobody wants to know.
@@ -96,22 +106,62 @@ impl Pump {
     }
 
     async fn obey(&mut self, order: Order) -> Result<(), Ending> {
-        let message = match order {
-            Order::NewTicket => ClientMessage::NewTicket,
+        let request = match order {
+            Order::NewTicket => ClientMessage::NewTicket.into(),
+            Order::Say(request) => *request,
             Order::Leave => {
                 self.left = true;
-                ClientMessage::Leave
+                ClientMessage::Leave.into()
             }
         };
-        self.write(encode(&message)).await
+        self.write(encode(&request)).await
+    }
+
+    /// Goes on by another connection, if that can be. What is ordered meanwhile waits, but for the order to leave. `None` when
+    /// nobody takes events any more.
+    async fn resume(&mut self, ending: Ending) -> Result<(), Option<Ending>> {
+        if self.left || self.resumption.is_over() {
+            return Err(Some(ending));
+        }
+        let mut waiting = Vec::new();
+        let resumed = {
+            let mut reconnecting = std::pin::pin!(self.resumption.reconnect());
+            loop {
+                tokio::select! {
+                    resumed = &mut reconnecting => break resumed,
+                    order = self.orders.recv(), if waiting.len() < MAX_WAITING_ORDERS => match order {
+                        Some(Order::Leave) => return Err(Some(Ending::Left)),
+                        Some(order) => waiting.push(order),
+                        None => return Err(None),
+                    },
+                    () = self.events.closed() => return Err(None),
+                }
+            }
+        };
+        let Some(socket) = resumed else { return Err(Some(ending)) };
+        self.socket = socket;
+        self.asked_for_pong = false;
+        if self.events.send(SignalingEvent::Resumed).await.is_err() {
+            return Err(None);
+        }
+        for order in waiting {
+            // If the new connection breaks at once its end is found where it is read.
+            if self.obey(order).await.is_err() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     async fn take(&mut self, message: Option<Result<Message, tungstenite::Error>>) -> Result<(), Ending> {
         self.asked_for_pong = false;
         match message {
-            Some(Ok(Message::Text(text))) => match decode(&text).map(event_of) {
-                Ok(Some(event)) => self.events.send(event).await.map_err(|_| Ending::Left),
-                Ok(None) => Ok(()),
+            Some(Ok(Message::Text(text))) => match decode(&text) {
+                Ok(message) if self.resumption.is_new(&message) => match event_of(message.message) {
+                    Some(event) => self.events.send(event).await.map_err(|_| Ending::Left),
+                    None => Ok(()),
+                },
+                Ok(_) => Ok(()),
                 Err(error) => Err(Ending::Broken(error.to_string())),
             },
             Some(Ok(Message::Close(frame))) => {
@@ -161,6 +211,10 @@ fn event_of(message: DaemonMessage) -> Option<SignalingEvent> {
         DaemonMessage::MediaLost { reason } => SignalingEvent::MediaLost(reason),
         DaemonMessage::MeetingEnded { reason } => SignalingEvent::MeetingEnded(reason),
         DaemonMessage::Error(error) => SignalingEvent::Refused(error),
-        DaemonMessage::Joined(_) | DaemonMessage::Pong { .. } => return None,
+        DaemonMessage::Joined(_)
+        | DaemonMessage::Resumed { .. }
+        | DaemonMessage::GoingAway { .. }
+        | DaemonMessage::Pong { .. } => return None,
+        other => SignalingEvent::Told(Box::new(other)),
     })
 }

@@ -4,8 +4,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use futures_util::{SinkExt, StreamExt};
 use sluice_wire::control::CloseCode;
 use sluice_wire::signaling::{
-    ClientMessage, DaemonMessage, ErrorCode, ErrorMessage, Joined, Participant, SIGNALING_VERSION,
+    ChatPolicy, ClientMessage, ClientRequest, DaemonMessage, DisplayName, ErrorCode, ErrorMessage, Joined,
+    MeetingKind, MeetingState, Participant, RecordingState, Role, SIGNALING_VERSION, SharePolicy, Token,
 };
+use sluice_wire::ticket::Ticket;
 use sluice_wire::track::ParticipantId;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::broadcast;
@@ -66,22 +68,16 @@ async fn serve(
             },
         };
         let Some(Ok(Message::Text(text))) = heard else { return };
-        let answer = match serde_json::from_str(&text).unwrap() {
+        let answer = match serde_json::from_str::<ClientRequest>(&text).unwrap().message {
             ClientMessage::Join(join) if join.meeting_id != "23456789abcd" => {
-                DaemonMessage::Error(ErrorMessage {
-                    code: ErrorCode::JoinRefused,
-                    message: "no".to_owned(),
-                    fatal: true,
-                })
+                DaemonMessage::Error(ErrorMessage::new(ErrorCode::JoinRefused, "no", true))
             }
-            ClientMessage::Join(join) => DaemonMessage::Joined(Box::new(Joined {
-                version: SIGNALING_VERSION,
-                meeting_id: join.meeting_id.parse().unwrap(),
-                participant_id: id,
-                room: "room".to_owned(),
-                roster: vec![Participant { participant_id: id, display_name: join.display_name }],
-                ticket: router.open(id).await,
-            })),
+            ClientMessage::Join(join) if join.resume.is_some() => {
+                DaemonMessage::Error(ErrorMessage::new(ErrorCode::ResumeRefused, "no", true))
+            }
+            ClientMessage::Join(join) => {
+                DaemonMessage::Joined(Box::new(joined(id, join.display_name, router.open(id).await)))
+            }
             ClientMessage::NewTicket => {
                 asked.fetch_add(1, Ordering::SeqCst);
                 DaemonMessage::Ticket { ticket: Box::new(router.open(id).await) }
@@ -92,8 +88,38 @@ async fn serve(
                 socket.close(None).await.unwrap();
                 return;
             }
+            other => panic!("{other:?}"),
         };
         socket.send(encode(&answer)).await.unwrap();
+    }
+}
+
+pub(crate) fn joined(id: ParticipantId, display_name: DisplayName, ticket: Ticket) -> Joined {
+    let role = Role::Participant;
+    let (muted, video, hand, consent) = (false, false, None, None);
+    Joined {
+        version: SIGNALING_VERSION,
+        meeting_id: "23456789abcd".parse().unwrap(),
+        participant_id: id,
+        room: "room".to_owned(),
+        meeting: MeetingState {
+            kind: MeetingKind::Meeting,
+            locked: false,
+            paused: false,
+            waiting_room: false,
+            share: SharePolicy::Everyone,
+            chat: ChatPolicy::Everyone,
+            recording: RecordingState::Off,
+            sharer: None,
+            spotlight: None,
+            preset: None,
+        },
+        roster: vec![Participant { participant_id: id, display_name, role, muted, video, hand, consent }],
+        counts: None,
+        waiting: Vec::new(),
+        resume_token: Token::new("resume".to_owned()),
+        resume_within_ms: 5_000,
+        ticket,
     }
 }
 

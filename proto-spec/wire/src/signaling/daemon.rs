@@ -2,9 +2,24 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::names::{DisplayName, MeetingId};
+use super::chat::ChatMessage;
+use super::names::MeetingId;
+use super::people::{Left, LeftReason, Participant, Reaction, Waiting};
+use super::secrets::Token;
+use super::settings::{ChatPolicy, MeetingKind, QualityPreset, SharePolicy};
 use crate::ticket::Ticket;
 use crate::track::ParticipantId;
+
+/// A message with its number, if it has one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Numbered {
+    /// 1 for `joined`, and one more for each message of the meeting behind it. Messages about the connection have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seq: Option<u64>,
+    /// The message.
+    #[serde(flatten)]
+    pub message: DaemonMessage,
+}
 
 /// A message from the daemon to a client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,9 +27,28 @@ use crate::track::ParticipantId;
 pub enum DaemonMessage {
     /// The client is inside.
     Joined(Box<Joined>),
+    /// The client waits to be let in; `joined` or an error follows.
+    Waiting {
+        /// For what.
+        reason: WaitingReason,
+    },
+    /// The client goes on where its connection broke. What it missed follows, or a `snapshot` if that is too much.
+    Resumed {
+        /// The client's own number.
+        participant_id: ParticipantId,
+        /// The number of the last message that the client has, as it said.
+        after: u64,
+    },
+    /// How things stand now: it takes the place of everything that earlier messages said.
+    Snapshot(Box<Snapshot>),
     /// Somebody else came.
     ParticipantJoined {
         /// Who.
+        participant: Participant,
+    },
+    /// A line of the roster is new or has changed, one's own included.
+    ParticipantUpdate {
+        /// The whole line.
         participant: Participant,
     },
     /// Somebody else went.
@@ -24,6 +58,58 @@ pub enum DaemonMessage {
         /// Why.
         reason: LeftReason,
     },
+    /// What has become of the roster of a large meeting.
+    RosterDelta {
+        /// Lines that are new or have changed, one's own included, by rising number.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        set: Vec<Participant>,
+        /// Who left, by rising number; some may never have been told of.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        left: Vec<Left>,
+    },
+    /// How many are inside, for those who do not see all of them.
+    Counts(Counts),
+    /// How the meeting stands.
+    MeetingUpdate {
+        /// All of it.
+        meeting: MeetingState,
+    },
+    /// For hosts: somebody waits.
+    WaitingJoined {
+        /// Who.
+        waiting: Waiting,
+    },
+    /// For hosts: somebody waits no longer.
+    WaitingLeft {
+        /// Who.
+        participant_id: ParticipantId,
+    },
+    /// For those who became hosts: who waits.
+    WaitingList {
+        /// Everybody, by rising number.
+        waiting: Vec<Waiting>,
+    },
+    /// A host asks the client to unmute.
+    UnmuteAsked {
+        /// Which host.
+        by: ParticipantId,
+    },
+    /// Somebody shows something to everybody.
+    Reaction {
+        /// Who.
+        participant_id: ParticipantId,
+        /// What.
+        reaction: Reaction,
+    },
+    /// Somebody wrote something.
+    ChatMessage(ChatMessage),
+    /// What was written to everyone before the client came, oldest first.
+    ChatHistory {
+        /// The messages.
+        messages: Vec<ChatMessage>,
+    },
+    /// The meeting is recorded, and the client has not said whether it may be.
+    ConsentAsked,
     /// A new media ticket; the session of the one before has ended.
     Ticket {
         /// The ticket.
@@ -38,6 +124,16 @@ pub enum DaemonMessage {
     MeetingEnded {
         /// Why.
         reason: EndedReason,
+    },
+    /// What the client asked for was done.
+    Done {
+        /// The client's number for it.
+        request: u64,
+    },
+    /// The daemon stops. The connection closes.
+    GoingAway {
+        /// How long to wait before coming back, in milliseconds.
+        retry_after_ms: u64,
     },
     /// Answers a ping.
     Pong {
@@ -60,33 +156,106 @@ pub struct Joined {
     pub participant_id: ParticipantId,
     /// The room of the meeting that the client is in.
     pub room: String,
-    /// Everybody inside, this client included, by rising number.
+    /// How the meeting stands.
+    pub meeting: MeetingState,
+    /// Everybody whom the client sees, itself included, by rising number.
     pub roster: Vec<Participant>,
+    /// How many there are, for those who do not see all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts: Option<Counts>,
+    /// For hosts: who waits, by rising number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiting: Vec<Waiting>,
+    /// What a `join` shows to go on when the connection has broken.
+    pub resume_token: Token,
+    /// For how long it may, in milliseconds.
+    pub resume_within_ms: u64,
     /// The media ticket.
     pub ticket: Ticket,
 }
 
-/// A line of the roster.
+/// How things stand for one participant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Participant {
-    /// The participant's number.
-    pub participant_id: ParticipantId,
-    /// The participant's name.
-    pub display_name: DisplayName,
+pub struct Snapshot {
+    /// How the meeting stands.
+    pub meeting: MeetingState,
+    /// Everybody whom the client sees, itself included, by rising number.
+    pub roster: Vec<Participant>,
+    /// How many there are, for those who do not see all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts: Option<Counts>,
+    /// For hosts: who waits, by rising number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiting: Vec<Waiting>,
+    /// Whom the client has pinned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pinned: Option<ParticipantId>,
+    /// The name of the client's media session. A client with another one asks for a new ticket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
 }
 
-/// Why a participant left.
+/// How a meeting stands, apart from who is inside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MeetingState {
+    /// Whether everybody sees everybody.
+    pub kind: MeetingKind,
+    /// Whether nobody else may come in.
+    pub locked: bool,
+    /// Whether it waits for a host to come back.
+    pub paused: bool,
+    /// Whether those who come wait to be let in.
+    pub waiting_room: bool,
+    /// Who may share a screen.
+    pub share: SharePolicy,
+    /// Who may write to whom.
+    pub chat: ChatPolicy,
+    /// Whether it is recorded.
+    pub recording: RecordingState,
+    /// Who shares a screen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sharer: Option<ParticipantId>,
+    /// Whom a host has put before everybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spotlight: Option<ParticipantId>,
+    /// The quality preset to start from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preset: Option<QualityPreset>,
+}
+
+/// How many are inside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Those who watch.
+    pub attendees: u32,
+    /// All the others.
+    pub on_stage: u32,
+}
+
+/// Whether a meeting is recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordingState {
+    /// It is not.
+    #[default]
+    Off,
+    /// It is.
+    On,
+    /// Not now, but it has been and will be.
+    Paused,
+    /// A state of a later version.
+    #[serde(other)]
+    Other,
+}
+
+/// What somebody waits for who is not let in yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum LeftReason {
-    /// It sent `leave`.
-    Left,
-    /// Its WebSocket broke.
-    Disconnected,
-    /// It had no media session for too long.
-    MediaTimeout,
-    /// It was removed.
-    Removed,
+pub enum WaitingReason {
+    /// To be admitted.
+    WaitingRoom,
+    /// For a host to come.
+    NoHost,
     /// A reason of a later version.
     #[serde(other)]
     Other,
@@ -129,6 +298,12 @@ pub struct ErrorMessage {
     pub message: String,
     /// Whether the daemon closes the connection behind this message.
     pub fatal: bool,
+    /// What it answers, if the client numbered that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<u64>,
+    /// How long to wait before trying again, in milliseconds, where that helps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
 }
 
 /// What was refused.
@@ -153,8 +328,30 @@ pub enum ErrorCode {
     AlreadyJoined,
     /// A message above the limit.
     TooLarge,
-    /// Too many messages.
+    /// Too many messages, or too many who come at once.
     RateLimited,
+    /// The meeting is locked.
+    MeetingLocked,
+    /// The meeting waits for its host.
+    MeetingPaused,
+    /// Who was banned does not come in again.
+    Banned,
+    /// A host sent somebody away who waited.
+    Denied,
+    /// A host put somebody out.
+    Removed,
+    /// The participant's role or the meeting's settings do not allow it.
+    NotAllowed,
+    /// There is nobody of this number.
+    NoSuchParticipant,
+    /// The connection cannot go on where another broke.
+    ResumeRefused,
+    /// Somebody else shares a screen.
+    ShareTaken,
+    /// The participant goes on by another connection.
+    Replaced,
+    /// The daemon cannot do it now.
+    Unavailable,
     /// No media session for too long.
     MediaTimeout,
     /// The daemon failed.
@@ -162,4 +359,12 @@ pub enum ErrorCode {
     /// A code of a later version.
     #[serde(other)]
     Other,
+}
+
+impl ErrorMessage {
+    /// An error that answers nothing in particular.
+    #[must_use]
+    pub fn new(code: ErrorCode, message: impl Into<String>, fatal: bool) -> Self {
+        Self { code, message: message.into(), fatal, request: None, retry_after_ms: None }
+    }
 }

@@ -3,21 +3,26 @@
 //! Types with serde, and nothing that reads or writes: both ends bring their own JSON and transport. Unknown fields are ignored.
 //! Enumerations that a daemon sends have an `Other` for values of later versions; it is never sent.
 
+mod chat;
 mod client;
 mod daemon;
 mod names;
+mod people;
 mod rest;
 mod secrets;
 mod settings;
 
-pub use client::{ClientMessage, Join};
+pub use chat::{ChatMessage, ChatText, ChatTo, MAX_CHAT_BYTES};
+pub use client::{ClientMessage, ClientRequest, Join, MAX_CAPABILITIES, MAX_VERSIONS, RecordAction, Resume};
 pub use daemon::{
-    DaemonMessage, EndedReason, ErrorCode, ErrorMessage, Joined, LeftReason, MediaLostReason, Participant,
+    Counts, DaemonMessage, EndedReason, ErrorCode, ErrorMessage, Joined, MediaLostReason, MeetingState,
+    Numbered, RecordingState, Snapshot, WaitingReason,
 };
 pub use names::{
     DisplayName, InvalidName, MAX_DISPLAY_NAME_CHARS, MAX_MEETING_NAME_CHARS, MEETING_ID_ALPHABET,
     MEETING_ID_CHARS, MeetingId, MeetingName,
 };
+pub use people::{Left, LeftReason, Participant, Reaction, Role, Waiting};
 pub use rest::{ApiError, ApiErrorBody, ApiErrorCode, CreateMeeting, MeetingCreated};
 pub use secrets::{MAX_PASSWORD_BYTES, Password, Token};
 pub use settings::{

@@ -31,63 +31,160 @@ fn ticket() -> Value {
 
 #[test]
 fn client_messages_are_as_the_table_has_them() {
-    let join = Join {
-        version: 1,
-        meeting_id: "23456789abcd".into(),
-        password: Password::new("secret".into()),
-        display_name: name("Ada"),
+    let join =
+        Join { password: Password::new("secret".into()), ..Join::new("23456789abcd".into(), name("Ada")) };
+    let resume = Resume { participant_id: pid(7), token: Token::new("t".into()), seq: 41, only: true };
+    let full = Join {
+        versions: vec![2, 1],
+        version: None,
+        token: Some(Token::new("h".into())),
+        capabilities: vec!["svc".into()],
+        region: Some("eu".into()),
+        resume: Some(resume),
+        ..join.clone()
     };
+    let someone = Some(pid(7));
+    let text = ChatText::try_from("hi".to_owned()).unwrap();
     let cases = [
         (
-            ClientMessage::Join(join.clone()),
+            ClientMessage::Join(Box::new(join)),
             json!({"type": "join", "version": 1, "meeting_id": "23456789abcd", "password": "secret", "display_name": "Ada"}),
         ),
         (
-            ClientMessage::Join(Join { password: None, ..join }),
-            json!({"type": "join", "version": 1, "meeting_id": "23456789abcd", "display_name": "Ada"}),
+            ClientMessage::Join(Box::new(full)),
+            json!({"type": "join", "versions": [2, 1], "meeting_id": "23456789abcd", "password": "secret",
+                "display_name": "Ada", "token": "h", "capabilities": ["svc"], "region": "eu",
+                "resume": {"participant_id": 7, "token": "t", "seq": 41, "only": true}}),
         ),
         (ClientMessage::NewTicket, json!({"type": "new_ticket"})),
         (ClientMessage::Leave, json!({"type": "leave"})),
         (ClientMessage::Ping { token: Some(7) }, json!({"type": "ping", "token": 7})),
         (ClientMessage::Ping { token: None }, json!({"type": "ping"})),
+        (ClientMessage::Mute { participant_id: None, muted: true }, json!({"type": "mute", "muted": true})),
+        (
+            ClientMessage::Hand { participant_id: someone, raised: false },
+            json!({"type": "hand", "participant_id": 7, "raised": false}),
+        ),
+        (
+            ClientMessage::SetRole { participant_id: pid(7), role: Role::CoHost },
+            json!({"type": "set_role", "participant_id": 7, "role": "co_host"}),
+        ),
+        (ClientMessage::AdmitAll, json!({"type": "admit_all"})),
+        (
+            ClientMessage::Chat { to: ChatTo::Participant(pid(7)), text: text.clone() },
+            json!({"type": "chat", "to": {"participant": 7}, "text": "hi"}),
+        ),
+        (
+            ClientMessage::Chat { to: ChatTo::Everyone, text },
+            json!({"type": "chat", "to": "everyone", "text": "hi"}),
+        ),
+        (ClientMessage::Record { action: RecordAction::Start }, json!({"type": "record", "action": "start"})),
     ];
     for (message, expected) in cases {
         assert_eq!(to_value(&message).unwrap(), expected);
-        assert_eq!(from_value::<ClientMessage>(expected).unwrap(), message);
+        assert_eq!(from_value::<ClientMessage>(expected.clone()).unwrap(), message);
+        let mut numbered = expected;
+        numbered["request"] = json!(9);
+        let request = ClientRequest { request: Some(9), message };
+        assert_eq!(to_value(&request).unwrap(), numbered);
+        assert_eq!(from_value::<ClientRequest>(numbered).unwrap(), request);
+    }
+}
+
+fn pid(number: u32) -> ParticipantId {
+    ParticipantId::new(number).unwrap()
+}
+
+fn ada() -> Participant {
+    Participant {
+        participant_id: pid(7),
+        display_name: name("Ada"),
+        role: Role::Host,
+        muted: false,
+        video: true,
+        hand: None,
+        consent: None,
+    }
+}
+
+fn meeting_state() -> MeetingState {
+    MeetingState {
+        kind: MeetingKind::Meeting,
+        locked: false,
+        paused: false,
+        waiting_room: true,
+        share: SharePolicy::Everyone,
+        chat: ChatPolicy::HostsOnly,
+        recording: RecordingState::Off,
+        sharer: Some(pid(7)),
+        spotlight: None,
+        preset: None,
     }
 }
 
 #[test]
 fn daemon_messages_are_as_the_table_has_them() {
-    let ada = Participant { participant_id: ParticipantId::new(7).unwrap(), display_name: name("Ada") };
     let ticket_value = from_value::<crate::ticket::Ticket>(ticket()).unwrap();
+    let state = json!({"kind": "meeting", "locked": false, "paused": false, "waiting_room": true, "share": "everyone",
+        "chat": "hosts_only", "recording": "off", "sharer": 7});
+    let line = json!({"participant_id": 7, "display_name": "Ada", "role": "host", "video": true});
     let joined = Joined {
         version: 1,
         meeting_id: id("23456789abcd"),
-        participant_id: ada.participant_id,
+        participant_id: pid(7),
         room: "23456789abcd".into(),
-        roster: vec![ada.clone()],
+        meeting: meeting_state(),
+        roster: vec![ada()],
+        counts: None,
+        waiting: vec![],
+        resume_token: Token::new("t".into()),
+        resume_within_ms: 30_000,
         ticket: ticket_value.clone(),
     };
-    let error = ErrorMessage { code: ErrorCode::JoinRefused, message: "no".into(), fatal: true };
+    let message = ChatMessage {
+        message_id: 3,
+        from: pid(7),
+        from_name: name("Ada"),
+        to: ChatTo::Hosts,
+        text: ChatText::try_from("hi".to_owned()).unwrap(),
+        sent_at_ms: 1_795_000_000_000,
+    };
+    let error = ErrorMessage::new(ErrorCode::JoinRefused, "no", true);
     let cases = [
         (
             DaemonMessage::Joined(Box::new(joined)),
             json!({
                 "type": "joined", "version": 1, "meeting_id": "23456789abcd", "participant_id": 7, "room": "23456789abcd",
-                "roster": [{"participant_id": 7, "display_name": "Ada"}], "ticket": ticket(),
+                "meeting": state, "roster": [line], "resume_token": "t", "resume_within_ms": 30_000, "ticket": ticket(),
             }),
         ),
         (
-            DaemonMessage::ParticipantJoined { participant: ada.clone() },
-            json!({"type": "participant_joined", "participant": {"participant_id": 7, "display_name": "Ada"}}),
+            DaemonMessage::Resumed { participant_id: pid(7), after: 41 },
+            json!({"type": "resumed", "participant_id": 7, "after": 41}),
         ),
         (
-            DaemonMessage::ParticipantLeft {
-                participant_id: ada.participant_id,
-                reason: LeftReason::MediaTimeout,
-            },
+            DaemonMessage::ParticipantJoined { participant: ada() },
+            json!({"type": "participant_joined", "participant": line}),
+        ),
+        (
+            DaemonMessage::ParticipantLeft { participant_id: pid(7), reason: LeftReason::MediaTimeout },
             json!({"type": "participant_left", "participant_id": 7, "reason": "media_timeout"}),
+        ),
+        (
+            DaemonMessage::RosterDelta {
+                set: vec![],
+                left: vec![Left { participant_id: pid(7), reason: LeftReason::Left }],
+            },
+            json!({"type": "roster_delta", "left": [{"participant_id": 7, "reason": "left"}]}),
+        ),
+        (
+            DaemonMessage::Counts(Counts { attendees: 5, on_stage: 2 }),
+            json!({"type": "counts", "attendees": 5, "on_stage": 2}),
+        ),
+        (
+            DaemonMessage::ChatMessage(message),
+            json!({"type": "chat_message", "message_id": 3, "from": 7, "from_name": "Ada", "to": "hosts", "text": "hi",
+                "sent_at_ms": 1_795_000_000_000_u64}),
         ),
         (
             DaemonMessage::Ticket { ticket: Box::new(ticket_value) },
@@ -109,7 +206,12 @@ fn daemon_messages_are_as_the_table_has_them() {
     ];
     for (message, expected) in cases {
         assert_eq!(to_value(&message).unwrap(), expected);
-        assert_eq!(from_value::<DaemonMessage>(expected).unwrap(), message);
+        assert_eq!(from_value::<DaemonMessage>(expected.clone()).unwrap(), message);
+        let mut with_number = expected;
+        with_number["seq"] = json!(u64::MAX);
+        let numbered = Numbered { seq: Some(u64::MAX), message };
+        assert_eq!(to_value(&numbered).unwrap(), with_number);
+        assert_eq!(from_value::<Numbered>(with_number).unwrap(), numbered);
     }
 }
 
@@ -146,6 +248,13 @@ fn wrong_client_messages_are_refused() {
         join("password", json!("")),
         join("password", json!("x".repeat(257))),
         json!({"type": "ping", "token": "x"}),
+        json!({"type": "mute"}),
+        json!({"type": "hand", "participant_id": 0, "raised": true}),
+        json!({"type": "set_role", "participant_id": 7, "role": "emperor"}),
+        json!({"type": "chat", "to": "nobody", "text": "x"}),
+        json!({"type": "chat", "to": "everyone", "text": ""}),
+        json!({"type": "chat", "to": "everyone", "text": "\u{7}"}),
+        json!({"type": "chat", "to": "everyone", "text": "x".repeat(4_097)}),
     ] {
         assert!(from_value::<ClientMessage>(wrong.clone()).is_err(), "{wrong}");
     }

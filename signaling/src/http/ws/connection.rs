@@ -1,35 +1,50 @@
-//! One participant's WebSocket: a reader that judges what comes, and a writer that empties the outbox.
+//! One WebSocket: a reader that judges what comes, and a writer that empties the outbox.
 
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
 use sluice_wire::signaling::{DaemonMessage, ErrorCode, ErrorMessage, Join};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
-use tokio_util::sync::CancellationToken;
 
 use super::super::App;
 use super::super::peers::Peer;
-use super::inbound::{Inbound, Verdict, error};
+use super::Shutdown;
+use super::inbound::{Inbound, Verdict};
 use crate::live::{JoinRefusal, Membership, Outbox, Outgoing, outbox};
 use crate::meeting::CloseKind;
+use crate::rate::spread_millis;
 
 /// How often the daemon pings: often enough to keep the mappings of home routers, which forget after 30 s or more.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 /// A connection that says nothing for so long, not even pong to three pings, is dead.
 const SILENCE_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long one message may take to get into the socket.
+/// How long a batch of messages may take to get into the socket.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the client may take to answer a close. Closing the socket before it has read would lose the last messages.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Messages that are written with one flush, when so many wait.
+const MAX_BATCH_MESSAGES: usize = 32;
+/// Over how long those come back whom a daemon that stops, or one with too much to do, sends away.
+const RETRY_SPREAD: Duration = Duration::from_secs(10);
 
 /// Runs a connection to its end.
-pub(super) async fn run(socket: WebSocket, app: App, peer: &Peer, shutdown: &CancellationToken) {
+pub(super) async fn run(socket: WebSocket, app: App, peer: &Peer, shutdown: &Shutdown) {
     let (sink, stream) = socket.split();
     let (outbox, outgoing, broken) = outbox();
-    let reader = Reader { app, peer, stream, outbox, inbound: Inbound::new(), membership: None };
+    let writer = Writer { sink, outgoing, sent: app.metrics.messages_sent.clone(), shutdown };
+    let reader = Reader {
+        app,
+        peer,
+        shutdown,
+        stream,
+        outbox,
+        inbound: Inbound::new(),
+        membership: None,
+        may_resume: true,
+    };
     let read = async {
         let mut reader = reader;
         tokio::select! {
@@ -38,7 +53,7 @@ pub(super) async fn run(socket: WebSocket, app: App, peer: &Peer, shutdown: &Can
         }
         reader.leave().await;
     };
-    let write = write(sink, outgoing, shutdown);
+    let write = writer.write();
     // Whichever ends first, the other gets a moment: the writer to flush, the reader to see the client's close.
     tokio::pin!(read, write);
     let in_time = tokio::select! {
@@ -55,45 +70,106 @@ pub(super) async fn run(socket: WebSocket, app: App, peer: &Peer, shutdown: &Can
     tracing::trace!(in_time, "connection over");
 }
 
-async fn write(
-    mut sink: SplitSink<WebSocket, Message>,
-    mut outgoing: mpsc::Receiver<Outgoing>,
-    shutdown: &CancellationToken,
-) {
-    let mut ping = interval(PING_INTERVAL);
-    ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        let message = tokio::select! {
-            // What waits goes out before the good-bye.
-            biased;
-            outgoing = outgoing.recv() => match outgoing {
-                Some(Outgoing::Text(text)) => Message::Text(text),
-                Some(Outgoing::Close(CloseKind::Normal)) => close(close_code::NORMAL, ""),
-                Some(Outgoing::Close(CloseKind::Fatal)) => close(close_code::POLICY, "see the error before this"),
-                None => close(close_code::NORMAL, ""),
-            },
-            () = shutdown.cancelled() => close(close_code::AWAY, "the daemon stops; media goes on, join again"),
-            _ = ping.tick() => Message::Ping(Vec::new().into()),
-        };
-        let last = matches!(message, Message::Close(_));
-        let sent = timeout(WRITE_TIMEOUT, sink.send(message)).await;
-        if last || !matches!(sent, Ok(Ok(()))) {
-            return;
+struct Writer<'a> {
+    sink: SplitSink<WebSocket, Message>,
+    outgoing: mpsc::Receiver<Outgoing>,
+    sent: prometheus_client::metrics::counter::Counter,
+    shutdown: &'a Shutdown,
+}
+
+/// What goes into the socket next.
+enum Next {
+    Messages(Outgoing),
+    Ping,
+    Close(u16, &'static str),
+    GoAway,
+}
+
+impl Writer<'_> {
+    async fn write(mut self) {
+        let mut ping = interval(PING_INTERVAL);
+        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let next = tokio::select! {
+                // What waits goes out before the good-bye.
+                biased;
+                outgoing = self.outgoing.recv() => {
+                    outgoing.map_or(Next::Close(close_code::NORMAL, ""), Next::Messages)
+                }
+                () = self.shutdown.token.cancelled() => Next::GoAway,
+                _ = ping.tick() => Next::Ping,
+            };
+            let goes_on = timeout(WRITE_TIMEOUT, self.put(next)).await;
+            if !matches!(goes_on, Ok(Ok(true))) {
+                return;
+            }
         }
+    }
+
+    /// Writes; `false` if that was the last.
+    async fn put(&mut self, next: Next) -> Result<bool, axum::Error> {
+        match next {
+            Next::Messages(first) => return self.batch(first).await,
+            Next::Ping => {
+                self.sink.send(Message::Ping(Vec::new().into())).await?;
+                return Ok(true);
+            }
+            Next::Close(code, reason) => self.close(code, reason).await?,
+            Next::GoAway => {
+                let retry_after_ms = self.shutdown.retry_after_ms();
+                let text = text(&DaemonMessage::GoingAway { retry_after_ms });
+                self.sink.feed(Message::Text(text)).await?;
+                self.close(close_code::AWAY, "the daemon stops; media goes on, come back").await?;
+            }
+        }
+        Ok(false)
+    }
+
+    /// Writes what waits, with one flush.
+    async fn batch(&mut self, first: Outgoing) -> Result<bool, axum::Error> {
+        let mut next = Some(first);
+        let mut count = 0;
+        while let Some(outgoing) = next {
+            match outgoing.into_text() {
+                Ok(text) => self.sink.feed(Message::Text(text)).await?,
+                Err(kind) => {
+                    let (code, reason) = match kind {
+                        CloseKind::Normal => (close_code::NORMAL, ""),
+                        CloseKind::Fatal => (close_code::POLICY, "see the error before this"),
+                    };
+                    self.sent.inc_by(count);
+                    self.close(code, reason).await?;
+                    return Ok(false);
+                }
+            }
+            count += 1;
+            next = if count < MAX_BATCH_MESSAGES as u64 { self.outgoing.try_recv().ok() } else { None };
+        }
+        self.sent.inc_by(count);
+        self.sink.flush().await?;
+        Ok(true)
+    }
+
+    async fn close(&mut self, code: u16, reason: &'static str) -> Result<(), axum::Error> {
+        self.sink.send(Message::Close(Some(CloseFrame { code, reason: reason.into() }))).await
     }
 }
 
-fn close(code: u16, reason: &'static str) -> Message {
-    Message::Close(Some(CloseFrame { code, reason: reason.into() }))
+fn text(message: &DaemonMessage) -> Utf8Bytes {
+    // See `encode` of the outbox: it cannot fail.
+    serde_json::to_string(message).unwrap_or_default().into()
 }
 
 struct Reader<'a> {
     app: App,
     peer: &'a Peer,
+    shutdown: &'a Shutdown,
     stream: SplitStream<WebSocket>,
     outbox: Outbox,
     inbound: Inbound,
     membership: Option<Membership>,
+    /// Whether the client did nothing for which it was closed.
+    may_resume: bool,
 }
 
 impl Reader<'_> {
@@ -109,7 +185,7 @@ impl Reader<'_> {
         });
         let goes_on = match joined.await {
             Ok(goes_on) => goes_on,
-            Err(_) => self.fail(error(ErrorCode::JoinExpected, "no join came in time", true)),
+            Err(_) => self.fail(fatal(ErrorCode::JoinExpected, "no join came in time")),
         };
         if goes_on {
             while timeout(SILENCE_TIMEOUT, self.next()).await.unwrap_or(false) {}
@@ -143,9 +219,9 @@ impl Reader<'_> {
 
     async fn obey(&mut self, verdict: Verdict) -> bool {
         match (verdict, &self.membership) {
-            (Verdict::Join(join), _) => self.join(join).await,
-            (Verdict::NewTicket, Some(membership)) => {
-                membership.new_ticket().await;
+            (Verdict::Join(join), _) => self.join(*join).await,
+            (Verdict::Said(request), Some(membership)) => {
+                membership.said(request).await;
                 true
             }
             (Verdict::Leave, Some(membership)) => {
@@ -155,13 +231,25 @@ impl Reader<'_> {
             }
             (Verdict::Pong(token), _) => self.outbox.send(&DaemonMessage::Pong { token }),
             (Verdict::Error(error), _) => self.fail(error),
-            (Verdict::NewTicket | Verdict::Leave, None) => false,
+            (Verdict::Said(_) | Verdict::Leave, None) => false,
         }
     }
 
     async fn join(&mut self, join: Join) -> bool {
         if !self.peer.take(self.app.clock.now()) {
-            return self.fail(error(ErrorCode::RateLimited, "too many joins from this address", true));
+            return self.fail(ErrorMessage {
+                retry_after_ms: Some(self.shutdown.retry_after_ms()),
+                ..fatal(ErrorCode::RateLimited, "too many joins from this address")
+            });
+        }
+        if let Some(resume) = &join.resume {
+            self.membership = self.app.meetings.resume(&join.meeting_id, resume, &self.outbox).await;
+            if self.membership.is_some() {
+                return true;
+            }
+            if resume.only {
+                return self.fail(fatal(ErrorCode::ResumeRefused, "there is nothing to go on with: join"));
+            }
         }
         let refusal = match self.app.meetings.join(join, self.outbox.clone()).await {
             Ok(membership) => {
@@ -170,26 +258,30 @@ impl Reader<'_> {
             }
             Err(refusal) => refusal,
         };
-        let code = match &refusal {
-            JoinRefusal::Refused => ErrorCode::JoinRefused,
-            JoinRefusal::Ended => ErrorCode::MeetingEnded,
-            JoinRefusal::Busy => ErrorCode::RateLimited,
-            JoinRefusal::Password(_) | JoinRefusal::Store(_) => {
+        let error = |code| fatal(code, &refusal.to_string());
+        self.fail(match &refusal {
+            JoinRefusal::Refused => error(ErrorCode::JoinRefused),
+            JoinRefusal::Ended => error(ErrorCode::MeetingEnded),
+            JoinRefusal::Busy => ErrorMessage {
+                retry_after_ms: Some(self.shutdown.retry_after_ms()),
+                ..error(ErrorCode::RateLimited)
+            },
+            JoinRefusal::Password(_) | JoinRefusal::Store(_) | JoinRefusal::Entropy(_) => {
                 tracing::error!(error = %refusal, "join failed");
-                return self.fail(error(ErrorCode::Internal, "the daemon failed", true));
+                fatal(ErrorCode::Internal, "the daemon failed")
             }
-        };
-        self.fail(error(code, &refusal.to_string(), true))
+        })
     }
 
     /// Sends an error; `false` if it is fatal or cannot be sent.
-    fn fail(&self, error: ErrorMessage) -> bool {
-        let fatal = error.fatal;
+    fn fail(&mut self, error: ErrorMessage) -> bool {
+        let is_fatal = error.fatal;
+        self.may_resume &= !is_fatal;
         self.app.metrics.error(error.code);
         let queued = self.outbox.send(&DaemonMessage::Error(error));
         // Were the outbox full, it would break the connection by itself.
-        let goes_on = queued && !fatal;
-        if fatal && !self.outbox.put(Outgoing::Close(CloseKind::Fatal)) {
+        let goes_on = queued && !is_fatal;
+        if is_fatal && !self.outbox.put(Outgoing::Close(CloseKind::Fatal)) {
             tracing::debug!("no room for the close");
         }
         goes_on
@@ -198,8 +290,20 @@ impl Reader<'_> {
     /// Tells the meeting that the connection is over. Forgets it only when it was told: this may be cut short and tried again.
     async fn leave(&mut self) {
         if let Some(membership) = &self.membership {
-            membership.disconnected().await;
+            membership.disconnected(self.may_resume).await;
         }
         self.membership = None;
+    }
+}
+
+fn fatal(code: ErrorCode, message: &str) -> ErrorMessage {
+    ErrorMessage::new(code, message, true)
+}
+
+impl Shutdown {
+    /// When the next client that is sent away is to come back.
+    fn retry_after_ms(&self) -> u64 {
+        let index = self.sent_away.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        spread_millis(index, RETRY_SPREAD)
     }
 }

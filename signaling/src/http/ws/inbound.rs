@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 use sluice_wire::signaling::{
-    ClientMessage, ErrorCode, ErrorMessage, Join, MAX_MESSAGE_BYTES, SIGNALING_VERSION,
+    ClientMessage, ClientRequest, ErrorCode, ErrorMessage, Join, MAX_CAPABILITIES, MAX_MESSAGE_BYTES,
+    MAX_VERSIONS, SIGNALING_VERSION, is_region,
 };
 use sluice_wire::time::Time;
 
@@ -19,9 +20,9 @@ const MAX_BAD_MESSAGES: u32 = 10;
 #[derive(Debug, PartialEq)]
 pub(super) enum Verdict {
     /// Let the client in, if it may come in.
-    Join(Join),
-    /// Ask for a new ticket.
-    NewTicket,
+    Join(Box<Join>),
+    /// Tell the meeting.
+    Said(ClientRequest),
     /// Leave.
     Leave,
     /// Answer a ping.
@@ -50,7 +51,8 @@ impl Inbound {
             return None;
         }
         self.excess += 1;
-        Some(error(ErrorCode::RateLimited, "too many messages", self.excess > MAX_EXCESS_MESSAGES))
+        let fatal = self.excess > MAX_EXCESS_MESSAGES;
+        Some(ErrorMessage::new(ErrorCode::RateLimited, "too many messages", fatal))
     }
 
     /// Judges a text message.
@@ -58,26 +60,44 @@ impl Inbound {
         if text.len() > MAX_MESSAGE_BYTES {
             return Self::too_large();
         }
-        let message = serde_json::from_str::<ClientMessage>(text);
-        match message {
-            Ok(ClientMessage::Join(_)) if self.joined => {
-                Verdict::Error(error(ErrorCode::AlreadyJoined, "this connection has joined", false))
-            }
-            Ok(ClientMessage::Join(join)) if join.version == SIGNALING_VERSION => {
-                self.joined = true;
-                Verdict::Join(join)
-            }
-            Ok(ClientMessage::Join(_)) => Self::unsupported_version(),
-            Ok(_) if !self.joined => {
-                Verdict::Error(error(ErrorCode::JoinExpected, "the first message is to be join", true))
-            }
-            Ok(ClientMessage::NewTicket) => Verdict::NewTicket,
-            Ok(ClientMessage::Leave) => Verdict::Leave,
-            Ok(ClientMessage::Ping { token }) => Verdict::Pong(token),
+        let said = match serde_json::from_str::<ClientRequest>(text) {
+            Ok(said) => said,
             // The join of another version may have other fields: its version is what to talk about.
-            Err(_) if !self.joined && is_join_of_another_version(text) => Self::unsupported_version(),
-            Err(cause) => self.bad(&cause.to_string()),
+            Err(_) if !self.joined && is_join_of_another_version(text) => return Self::unsupported_version(),
+            Err(cause) => return self.bad(&cause.to_string()),
+        };
+        match said.message {
+            ClientMessage::Join(_) if self.joined => {
+                let error = ErrorMessage::new(ErrorCode::AlreadyJoined, "this connection has joined", false);
+                Verdict::Error(ErrorMessage { request: said.request, ..error })
+            }
+            ClientMessage::Join(join) => self.join(join),
+            _ if !self.joined => Verdict::Error(ErrorMessage::new(
+                ErrorCode::JoinExpected,
+                "the first message is to be join",
+                true,
+            )),
+            ClientMessage::Leave => Verdict::Leave,
+            ClientMessage::Ping { token } => Verdict::Pong(token),
+            _ => Verdict::Said(said),
         }
+    }
+
+    fn join(&mut self, join: Box<Join>) -> Verdict {
+        if join.version.is_none() && join.versions.is_empty() {
+            return self.bad("missing field `version` or `versions`");
+        }
+        if join.versions.len() > MAX_VERSIONS || join.capabilities.len() > MAX_CAPABILITIES {
+            return self.bad("too many versions or capabilities");
+        }
+        if !join.region.as_deref().is_none_or(is_region) {
+            return self.bad("region has characters or a length that no region has");
+        }
+        if !join.speaks(SIGNALING_VERSION) {
+            return Self::unsupported_version();
+        }
+        self.joined = true;
+        Verdict::Join(join)
     }
 
     /// Judges a binary message.
@@ -91,23 +111,19 @@ impl Inbound {
 
     fn bad(&mut self, cause: &str) -> Verdict {
         self.bad += 1;
-        Verdict::Error(error(ErrorCode::BadMessage, cause, !self.joined || self.bad > MAX_BAD_MESSAGES))
+        let fatal = !self.joined || self.bad > MAX_BAD_MESSAGES;
+        Verdict::Error(ErrorMessage::new(ErrorCode::BadMessage, cause, fatal))
     }
 
     fn too_large() -> Verdict {
         let message = format!("messages have at most {MAX_MESSAGE_BYTES} bytes");
-        Verdict::Error(error(ErrorCode::TooLarge, &message, true))
+        Verdict::Error(ErrorMessage::new(ErrorCode::TooLarge, message, true))
     }
 
     fn unsupported_version() -> Verdict {
         let message = format!("supported versions: {SIGNALING_VERSION}");
-        Verdict::Error(error(ErrorCode::UnsupportedVersion, &message, true))
+        Verdict::Error(ErrorMessage::new(ErrorCode::UnsupportedVersion, message, true))
     }
-}
-
-/// An error message.
-pub(super) fn error(code: ErrorCode, message: &str, fatal: bool) -> ErrorMessage {
-    ErrorMessage { code, message: message.to_owned(), fatal }
 }
 
 fn is_join_of_another_version(text: &str) -> bool {
@@ -115,10 +131,15 @@ fn is_join_of_another_version(text: &str) -> bool {
     struct Head {
         #[serde(rename = "type")]
         kind: String,
-        version: u64,
+        version: Option<u64>,
+        #[serde(default)]
+        versions: Vec<u64>,
     }
-    serde_json::from_str::<Head>(text)
-        .is_ok_and(|head| head.kind == "join" && head.version != u64::from(SIGNALING_VERSION))
+    let this = u64::from(SIGNALING_VERSION);
+    serde_json::from_str::<Head>(text).is_ok_and(|head| {
+        let names_any = head.version.is_some() || !head.versions.is_empty();
+        head.kind == "join" && names_any && head.version != Some(this) && !head.versions.contains(&this)
+    })
 }
 
 #[cfg(test)]
@@ -163,7 +184,11 @@ mod tests {
         let mut inbound = Inbound::new();
         inbound.text(JOIN);
         assert_eq!(code(inbound.text(JOIN)), (ErrorCode::AlreadyJoined, false));
-        assert_eq!(inbound.text(r#"{"type":"new_ticket"}"#), Verdict::NewTicket);
+        let said = inbound.text(r#"{"type":"new_ticket","request":3}"#);
+        assert_eq!(
+            said,
+            Verdict::Said(ClientRequest { request: Some(3), message: ClientMessage::NewTicket })
+        );
         assert_eq!(inbound.text(r#"{"type":"ping","token":7}"#), Verdict::Pong(Some(7)));
         assert_eq!(inbound.text(r#"{"type":"leave"}"#), Verdict::Leave);
     }
@@ -174,8 +199,23 @@ mod tests {
             r#"{"type":"join","version":2,"meeting_id":"x","display_name":"Ada"}"#,
             r#"{"type":"join","version":2,"ticket":[]}"#,
             r#"{"type":"join","version":99999999999}"#,
+            r#"{"type":"join","versions":[2,3],"meeting_id":"x","display_name":"Ada"}"#,
+            r#"{"type":"join","versions":[2,99999999999],"who":"knows"}"#,
         ] {
             assert_eq!(code(Inbound::new().text(join)), (ErrorCode::UnsupportedVersion, true), "{join}");
+        }
+    }
+
+    #[test]
+    fn of_several_versions_one_that_both_speak_is_taken() {
+        let join =
+            |fields: &str| format!(r#"{{"type":"join","meeting_id":"x","display_name":"Ada"{fields}}}"#);
+        for fields in [r#","versions":[1]"#, r#","versions":[3,2,1]"#, r#","version":9,"versions":[1]"#] {
+            assert!(matches!(Inbound::new().text(&join(fields)), Verdict::Join(_)), "{fields}");
+        }
+        let many = format!(r#","versions":{:?}"#, [1; MAX_VERSIONS + 1]);
+        for fields in ["", r#","versions":[]"#, &many, r#","version":1,"region":"Mars!""#] {
+            assert_eq!(code(Inbound::new().text(&join(fields))), (ErrorCode::BadMessage, true), "{fields}");
         }
     }
 

@@ -2,12 +2,18 @@
 
 mod connection;
 mod inbound;
+mod origins;
+
+pub use origins::Origins;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Extension, State};
+use axum::http::HeaderMap;
+use axum::http::header::ORIGIN;
 use axum::response::Response;
 use sluice_wire::signaling::{ApiErrorCode, MAX_MESSAGE_BYTES};
 use tokio_util::sync::CancellationToken;
@@ -23,12 +29,16 @@ use super::serve::Counted;
 const MAX_TRANSPORT_MESSAGE_BYTES: usize = 2 * MAX_MESSAGE_BYTES;
 /// Bytes that may wait for the socket below the outbox: one large roster.
 const MAX_WRITE_BUFFER_BYTES: usize = 512 * 1024;
+/// Buffers that each connection has for as long as it lives, in bytes: messages are small, and connections many.
+const BUFFER_BYTES: usize = 4 * 1024;
 
 /// The daemon's stop, for WebSockets, which outlive their HTTP connection.
 #[derive(Clone)]
 pub(super) struct Shutdown {
     pub(super) token: CancellationToken,
     pub(super) tasks: TaskTracker,
+    /// Clients that were told when to come back.
+    pub(super) sent_away: Arc<AtomicU64>,
 }
 
 /// `GET /api/v1/ws`.
@@ -37,16 +47,22 @@ pub(super) async fn upgrade(
     Extension(peer): Extension<Peer>,
     Extension(counted): Extension<Arc<Counted>>,
     Extension(shutdown): Extension<Shutdown>,
+    headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Failure> {
+    if !app.origins.allow(headers.get(ORIGIN)) {
+        return Err(Failure::new(ApiErrorCode::Forbidden, "pages of this origin may not connect"));
+    }
     let upgrade = upgrade.map_err(|error| Failure::new(ApiErrorCode::BadRequest, error.to_string()))?;
     let upgrade = upgrade
         .max_message_size(MAX_TRANSPORT_MESSAGE_BYTES)
         .max_frame_size(MAX_TRANSPORT_MESSAGE_BYTES)
+        .read_buffer_size(BUFFER_BYTES)
+        .write_buffer_size(BUFFER_BYTES)
         .max_write_buffer_size(MAX_WRITE_BUFFER_BYTES);
     Ok(upgrade.on_upgrade(move |socket| async move {
         let running = shutdown.tasks.token();
-        connection::run(socket, app, &peer, &shutdown.token).await;
+        connection::run(socket, app, &peer, &shutdown).await;
         drop((counted, running));
     }))
 }

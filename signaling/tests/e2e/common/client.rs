@@ -43,6 +43,20 @@ impl Client {
         self.send(json!({"type": "join", "version": 1, "meeting_id": meeting, "display_name": name})).await;
     }
 
+    pub(crate) async fn join_as_host(&mut self, meeting: &str, host_token: &str, name: &str) {
+        let join = json!({"type": "join", "version": 1, "meeting_id": meeting, "display_name": name,
+            "token": host_token});
+        self.send(join).await;
+    }
+
+    /// Asks to go on where another connection broke.
+    pub(crate) async fn resume(&mut self, meeting: &str, joined: &Value, seq: u64) {
+        let resume = json!({"participant_id": joined["participant_id"], "token": joined["resume_token"], "seq": seq,
+            "only": true});
+        let join = json!({"type": "join", "version": 1, "meeting_id": meeting, "display_name": "x", "resume": resume});
+        self.send(join).await;
+    }
+
     pub(crate) async fn join_with(&mut self, meeting: &str, password: &str) {
         let join = json!({"type": "join", "version": 1, "meeting_id": meeting, "display_name": "x", "password": password});
         self.send(join).await;

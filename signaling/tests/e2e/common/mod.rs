@@ -29,6 +29,13 @@ pub(crate) fn config() -> SignalingConfig {
     config
 }
 
+/// Who is disconnected has left as good as at once.
+pub(crate) fn forgetful() -> SignalingConfig {
+    let mut config = config();
+    config.timing.resume_timeout_ms = 10;
+    config
+}
+
 pub(crate) struct Daemon {
     pub(crate) handle: SignalingHandle,
     pub(crate) http: reqwest::Client,
@@ -83,6 +90,14 @@ impl Daemon {
     pub(crate) async fn inside(&self, meeting: &Made, name: &str) -> (Client, Value) {
         let mut client = self.client().await;
         client.join(&meeting.id, name).await;
+        let joined = client.expect("joined").await;
+        (client, joined)
+    }
+
+    /// The host's client inside a meeting, and what `joined` said.
+    pub(crate) async fn host(&self, meeting: &Made, name: &str) -> (Client, Value) {
+        let mut client = self.client().await;
+        client.join_as_host(&meeting.id, &meeting.host_token, name).await;
         let joined = client.expect("joined").await;
         (client, joined)
     }
