@@ -96,6 +96,13 @@ impl OutboundSrtp {
         Ok(len)
     }
 
+    /// Where the state is that sealing a packet of `ssrc` reads first, so that it can be fetched ahead of time. `None` if there is
+    /// none yet.
+    #[must_use]
+    pub fn sealing_state(&self, ssrc: u32) -> Option<&u64> {
+        self.sealed.next_of(Place::of(self.block, ssrc)?)
+    }
+
     /// Seals an RTCP compound into `out` at the next SRTCP index and gives its length.
     ///
     /// The compound's first SSRC must be the control SSRC of the block.

@@ -58,8 +58,13 @@ impl SealedIndices {
         }
     }
 
+    /// One above the highest index of an SSRC; `None` if none near it was sealed yet.
+    pub(super) fn next_of(&self, place: Place) -> Option<&u64> {
+        self.next.get(place.offset())
+    }
+
     fn next(&self, place: Place) -> u64 {
-        self.next.get(place.offset()).copied().unwrap_or_default()
+        self.next_of(place).copied().unwrap_or_default()
     }
 
     fn remember(&mut self, gap: Gap) {

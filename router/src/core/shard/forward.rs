@@ -145,9 +145,13 @@ fn announce(sessions: &SlotMap<SessionKey, Session>, next: &[SlotRef]) {
     }
     if let Some((session, slot)) =
         next.first().and_then(|next| Some((sessions.get(next.session)?, next.slot)))
-        && let Some(slot) = session.slots.get(usize::from(slot))
+        && let Some(state) = session.slots.get(usize::from(slot))
     {
-        prefetch(slot);
+        prefetch(state);
+        let ssrc = session.downlink.ssrc(StreamIndex(slot + 1), StreamRole::Media);
+        if let Some(sealing) = ssrc.and_then(|ssrc| session.outbound.sealing_state(ssrc)) {
+            prefetch(sealing);
+        }
     }
 }
 
