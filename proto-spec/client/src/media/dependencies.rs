@@ -110,7 +110,8 @@ impl Dependencies {
         let (lower, Some(own)) = (lower.get(1..).unwrap_or_default(), rest.first_mut()) else { return false };
         let lower_came =
             lower.iter().all(|layer| layer.live) || lower.iter().any(|layer| layer.live && layer.in_group);
-        let own_came = own.live || !own.referenced;
+        // A layer of which nothing has come yet is like the frame at hand.
+        let own_came = own.live || (marking.discardable && !own.referenced);
         let is_decodable = self.base_is_whole && (marking.base_sync || (lower_came && own_came));
         own.live = is_decodable;
         own.in_group |= is_decodable;

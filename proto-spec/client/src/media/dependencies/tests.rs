@@ -138,6 +138,16 @@ fn lost_upper_layers_need_no_key_frame() {
 }
 
 #[test]
+fn a_layer_whose_first_frame_is_lost_is_not_believed_to_need_nothing() {
+    let sent = stream(THREE, 3);
+    let unsynchronised = FrameMarking { base_sync: false, ..sent[6].marking };
+    let mut dependencies = Dependencies::default();
+    let mut judge = |marking, gap| dependencies.judge(&facts(marking, gap));
+    assert!(judge(sent[0].marking, false) && judge(sent[4].marking, true));
+    assert!(!judge(unsynchronised, false), "the T1 of the first group is lost");
+}
+
+#[test]
 fn headers_that_contradict_the_payload_are_not_believed() {
     let sent = stream(THREE, 2);
     let mut dependencies = Dependencies::default();
