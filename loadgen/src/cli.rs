@@ -8,14 +8,19 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use sluice_client::clock::Clock;
-use sluice_loadgen::media::{DEFAULT_CAMERA, MediaSet};
+use sluice_loadgen::media::{DEFAULT_CAMERA, MediaSet, SIMULCAST};
 use sluice_loadgen::progress::Progress;
 use sluice_loadgen::report::{Report, ReportFile, table};
+use sluice_loadgen::scenario::Scenario;
 use sluice_loadgen::swarm::{self, DEFAULT_SERVER, SwarmConfig};
 use sluice_loadgen::terminal::{View, complain, say};
 use sluice_wire::signaling::Token;
 use tokio_util::sync::CancellationToken;
 
+/// Without a scenario: a small meeting, a few of whom publish.
+const DEFAULT_PEOPLE: u32 = 20;
+const DEFAULT_PUBLISHERS: u32 = 5;
+const DEFAULT_SECONDS: f64 = 10.0;
 /// Open files of one participant: a UDP socket, a WebSocket, and a socket for a moment while it looks for a route.
 const FILES_PER_PARTICIPANT: u64 = 3;
 /// Open files of everything else.
@@ -45,21 +50,29 @@ struct RunArgs {
     /// What the deployment asks for to create meetings.
     #[arg(long, value_name = "TOKEN", env = "SLUICE_API_TOKEN", hide_env_values = true)]
     api_token: Option<String>,
+    /// Run a screenplay instead: who sees what and who talks when is given, and so is what is promised. Everybody publishes all
+    /// encodings.
+    #[arg(long, value_enum)]
+    scenario: Option<Scenario>,
+    /// Write what the first participant gets to this directory, an IVF file for each slot with pictures (with --scenario).
+    #[arg(long, value_name = "DIR", requires = "scenario")]
+    dump: Option<PathBuf>,
     /// How many meetings.
     #[arg(long, value_name = "N", default_value_t = 1)]
     rooms: u32,
-    /// How many participants in total, spread evenly over the rooms.
-    #[arg(long, value_name = "N", default_value_t = 20)]
-    participants: u32,
-    /// How many of them publish, in total, spread evenly over the rooms [default: 5, but at least one a room].
+    /// How many participants in total, spread evenly over the rooms [default: 20, or as many as the scenario is made for].
     #[arg(long, value_name = "N")]
+    participants: Option<u32>,
+    /// How many of them publish, in total, spread evenly over the rooms [default: 5, but at least one a room].
+    #[arg(long, value_name = "N", conflicts_with = "scenario")]
     publishers: Option<u32>,
-    /// How long it is measured once everybody receives.
-    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
-    seconds: f64,
-    /// What cameras play: a clip's name, several joined by commas for simulcast, or `none` for sound alone.
-    #[arg(long, value_name = "CLIP", default_value = DEFAULT_CAMERA)]
-    media: String,
+    /// How long it is measured once everybody receives [default: 10, or as the scenario says].
+    #[arg(long, value_name = "SECONDS")]
+    seconds: Option<f64>,
+    /// What cameras play: a clip's name, several joined by commas for simulcast, or `none` for sound alone [default: camera-360p30,
+    /// or all encodings in a scenario].
+    #[arg(long, value_name = "CLIP")]
+    media: Option<String>,
     /// Take the clips from this directory, which has a manifest.toml, instead of those in the program.
     #[arg(long, value_name = "DIR")]
     media_dir: Option<PathBuf>,
@@ -99,22 +112,35 @@ impl Cli {
 
 impl RunArgs {
     fn config(self) -> anyhow::Result<SwarmConfig> {
+        let default_camera = if self.scenario.is_some() { SIMULCAST } else { DEFAULT_CAMERA };
+        let camera = self.media.as_deref().unwrap_or(default_camera);
         let media = match &self.media_dir {
-            Some(directory) => MediaSet::load(directory, &self.media)?,
-            None => MediaSet::embedded(&self.media)?,
+            Some(directory) => MediaSet::load(directory, camera)?,
+            None => MediaSet::embedded(camera)?,
         };
-        let duration = Duration::try_from_secs_f64(self.seconds).context("--seconds is no length of time")?;
+        let (people, seconds) = self
+            .scenario
+            .map_or((DEFAULT_PEOPLE, DEFAULT_SECONDS), |scenario| (scenario.people(), scenario.seconds()));
+        let seconds = self.seconds.unwrap_or(seconds);
+        let duration = Duration::try_from_secs_f64(seconds).context("--seconds is no length of time")?;
+        let participants = self.participants.unwrap_or(people);
+        let few = || DEFAULT_PUBLISHERS.min(participants).max(self.rooms);
         let config = SwarmConfig {
             server: self.server,
             api_token: self.api_token.map(Token::new),
             rooms: self.rooms,
-            participants: self.participants,
-            publishers: self.publishers.unwrap_or_else(|| 5.min(self.participants).max(self.rooms)),
+            participants,
+            publishers: match self.scenario {
+                Some(_) => participants,
+                None => self.publishers.unwrap_or_else(few),
+            },
             duration,
             media,
-            screen_share: !self.no_screen,
+            screen_share: !self.no_screen && self.scenario.is_none(),
             joins_per_second: self.ramp,
             seed: self.seed,
+            scenario: self.scenario,
+            dump: self.dump,
             allow_loss_percent: self.allow_loss,
             clock: Clock::process(),
         };
@@ -171,6 +197,21 @@ mod tests {
         assert_eq!(publishers("--participants 3"), 3);
         assert_eq!(publishers("--participants 100 --rooms 10"), 10);
         assert_eq!(publishers("--participants 100 --rooms 10 --publishers 60"), 60);
+    }
+
+    #[test]
+    fn a_scenario_brings_its_own_numbers_which_may_be_overridden() {
+        let gallery = config("--scenario gallery25 --dump here").unwrap();
+        assert_eq!((gallery.participants, gallery.publishers, gallery.media.camera.len()), (25, 25, 4));
+        assert_eq!((gallery.scenario, gallery.dump), (Some(Scenario::Gallery25), Some("here".into())));
+        assert!(!gallery.screen_share);
+        let few = config("--scenario visible9 --participants 7 --seconds 2 --media camera-180p30").unwrap();
+        assert_eq!((few.participants, few.publishers, few.media.camera.len()), (7, 7, 1));
+        assert_eq!(few.duration, Duration::from_secs(2));
+        assert_eq!(config("--scenario switches").unwrap().participants, 4);
+        for line in ["--scenario waltz", "--scenario switches --publishers 2", "--dump here"] {
+            assert!(config(line).is_err(), "{line}");
+        }
     }
 
     #[test]

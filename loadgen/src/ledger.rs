@@ -16,12 +16,46 @@ use sluice_wire::track::TrackId;
 const RETENTION: Duration = Duration::from_secs(10);
 /// Encodings of one track (`proto-spec/spec/07-limits.md`).
 const MAX_ENCODINGS: usize = 4;
+/// Temporal layers of one encoding (`proto-spec/spec/07-limits.md`).
+pub(crate) const MAX_LAYERS: usize = 4;
+/// What a packet has beside its payload on its way to a receiver: fixed header, CSRC, extensions and tag, in bytes.
+const PACKET_OVERHEAD_BYTES: u64 = 12 + 4 + 20 + 16;
 
 /// One encoding of a frame.
 #[derive(Clone, Copy, Debug)]
 struct Sent {
     hash: u64,
     handed_at: Time,
+    key: bool,
+    needs: [Option<u64>; 2],
+}
+
+/// Bytes on the way to a receiver, by encoding and temporal layer.
+type LayerBytes = [[u64; MAX_LAYERS]; MAX_ENCODINGS];
+
+/// The frames of an encoding that the next ones may refer to, by number.
+#[derive(Clone, Copy, Debug, Default)]
+struct References {
+    base: Option<u64>,
+    /// The latest frame of any upper layer since then that is not discardable, by layer.
+    upper: [Option<u64>; MAX_LAYERS],
+}
+
+impl References {
+    /// What a frame refers to: of the base layer the one before; of an upper layer the base layer and, unless it is a sync frame,
+    /// the latest of the layers up to its own. Notes the frame.
+    fn take(&mut self, number: u64, frame: &SentFrame) -> [Option<u64>; 2] {
+        let id = usize::from(frame.layer.temporal_id).min(MAX_LAYERS - 1);
+        let upper =
+            if frame.layer.base_sync { None } else { self.upper[..=id].iter().copied().max().flatten() };
+        let needs = if frame.key { [None; 2] } else { [self.base, upper] };
+        if id == 0 {
+            *self = Self { base: Some(number), upper: [None; MAX_LAYERS] };
+        } else if !frame.layer.discardable {
+            self.upper[id] = Some(number);
+        }
+        needs
+    }
 }
 
 /// All encodings of a picture, or one packet of sound.
@@ -32,6 +66,7 @@ struct Entry {
     sent: [Option<Sent>; MAX_ENCODINGS],
     /// Packets of each encoding before this frame.
     packets_before: [u64; MAX_ENCODINGS],
+    bytes_before: LayerBytes,
 }
 
 /// What one track has sent. The last ten seconds are remembered frame by frame, all of it in numbers.
@@ -41,6 +76,8 @@ pub struct TrackLedger {
     /// The number of the first remembered frame.
     first_number: u64,
     packets: [u64; MAX_ENCODINGS],
+    bytes: LayerBytes,
+    references: [References; MAX_ENCODINGS],
 }
 
 /// Where a received frame stands among the sent ones.
@@ -54,6 +91,10 @@ pub struct Place {
     pub packets_before: u64,
     /// When it was handed to the sender's session.
     pub handed_at: Time,
+    /// Whether decoding can start with it.
+    pub key: bool,
+    /// The numbers of the frames of that encoding that it refers to.
+    pub needs: [Option<u64>; 2],
 }
 
 /// What a ledger says of a received frame.
@@ -81,11 +122,17 @@ impl TrackLedger {
                 captured_at,
                 sent: [None; MAX_ENCODINGS],
                 packets_before: self.packets,
+                bytes_before: self.bytes,
             });
         }
         self.packets[encoding] += frame.packets as u64;
+        let layer = usize::from(frame.layer.temporal_id).min(MAX_LAYERS - 1);
+        self.bytes[encoding][layer] += frame.bytes as u64 + frame.packets as u64 * PACKET_OVERHEAD_BYTES;
+        let number = self.frames().saturating_sub(1);
+        let needs = self.references[encoding].take(number, frame);
         if let Some(entry) = self.entries.back_mut() {
-            entry.sent[encoding] = Some(Sent { hash: frame.hash, handed_at: frame.handed_at });
+            let &SentFrame { hash, handed_at, key, .. } = frame;
+            entry.sent[encoding] = Some(Sent { hash, handed_at, key, needs });
         }
     }
 
@@ -105,6 +152,8 @@ impl TrackLedger {
             encoding,
             packets_before: entry.packets_before[usize::from(encoding)],
             handed_at: sent.handed_at,
+            key: sent.key,
+            needs: sent.needs,
         })
     }
 
@@ -120,12 +169,32 @@ impl TrackLedger {
         self.packets.get(usize::from(encoding)).copied().unwrap_or(0)
     }
 
+    /// How many bytes so many temporal layers of an encoding have been by now, on the way to a receiver: frames, and headers and tag of
+    /// their packets.
+    #[must_use]
+    pub fn bytes(&self, encoding: u8, layers: u8) -> u64 {
+        sum_layers(&self.bytes, encoding, layers)
+    }
+
+    /// The same until before the frame of this capture time, or until now if there is none yet.
+    #[must_use]
+    pub fn bytes_before(&self, captured_at: Time, encoding: u8, layers: u8) -> u64 {
+        let position = self.entries.partition_point(|entry| entry.captured_at < captured_at);
+        let bytes = self.entries.get(position).map_or(&self.bytes, |entry| &entry.bytes_before);
+        sum_layers(bytes, encoding, layers)
+    }
+
     fn forget_before(&mut self, time: Time) {
         while self.entries.front().is_some_and(|entry| entry.captured_at < time) {
             self.entries.pop_front();
             self.first_number += 1;
         }
     }
+}
+
+fn sum_layers(bytes: &LayerBytes, encoding: u8, layers: u8) -> u64 {
+    let of_encoding = bytes.get(usize::from(encoding));
+    of_encoding.map_or(0, |layer| layer.iter().take(usize::from(layers)).sum())
 }
 
 /// The 64-bit NTP format rounds.

@@ -38,7 +38,14 @@ fn subscription(frames: &[SentFrame]) -> (Arc<Mutex<TrackLedger>>, Subscription)
 fn a_frame_is_known_by_its_capture_time_and_its_bytes() {
     let (_, mut subscription) = subscription(&[sent(0, 0, 11, 3), sent(33, 0, 22, 2)]);
     assert!(!subscription.is_flowing());
-    let place = Place { number: 1, encoding: 0, packets_before: 3, handed_at: sent(33, 0, 22, 2).handed_at };
+    let place = Place {
+        number: 1,
+        encoding: 0,
+        packets_before: 3,
+        handed_at: sent(33, 0, 22, 2).handed_at,
+        key: false,
+        needs: [Some(0), None],
+    };
     assert_eq!(subscription.on_frame(received(33), 22), Verdict::Intact(place));
     assert_eq!(subscription.on_frame(received(33), 23), Verdict::Corrupt);
     assert_eq!(subscription.on_frame(received(34), 22), Verdict::Unknown);
@@ -108,4 +115,52 @@ fn an_encoding_beyond_the_protocol_is_not_written_down() {
     let mut ledger = TrackLedger::default();
     ledger.record(&sent(0, 4, 1, 1));
     assert_eq!((ledger.frames(), ledger.packets(4)), (0, 0));
+}
+
+/// A frame of a temporal layer, of one packet of 1,000 bytes.
+fn layered(millis: u64, encoding: u8, hash: u64, layer: (u8, bool, bool)) -> SentFrame {
+    let (temporal_id, base_sync, discardable) = layer;
+    let layer = FrameLayer { temporal_id, base_sync, discardable };
+    SentFrame { layer, key: hash == 0, ..sent(millis, encoding, hash, 1) }
+}
+
+const T0: (u8, bool, bool) = (0, false, false);
+const T1_SYNC: (u8, bool, bool) = (1, true, false);
+const T2_SYNC: (u8, bool, bool) = (2, true, true);
+const T2: (u8, bool, bool) = (2, false, true);
+
+#[test]
+fn what_a_frame_refers_to_follows_from_its_layer() {
+    let mut ledger = TrackLedger::default();
+    for (number, layer) in [T0, T2_SYNC, T1_SYNC, T2, T0, T2_SYNC, T2, T0].into_iter().enumerate() {
+        ledger.record(&layered(number as u64 * 33, 2, number as u64, layer));
+    }
+    let needs = |number: u64| match ledger.find(received(number * 33).unwrap(), number) {
+        Verdict::Intact(place) => place.needs,
+        verdict => panic!("{verdict:?}"),
+    };
+    let expected = [
+        [None, None],
+        [Some(0), None],
+        [Some(0), None],
+        [Some(0), Some(2)],
+        [Some(0), None],
+        [Some(4), None],
+        // Without a T1 since the last T0, and the T2 before it discardable.
+        [Some(4), None],
+        [Some(4), None],
+    ];
+    assert_eq!((0..8).map(needs).collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn bytes_are_counted_by_layer() {
+    let mut ledger = TrackLedger::default();
+    for (number, layer) in [T0, T2_SYNC, T1_SYNC, T2].into_iter().enumerate() {
+        ledger.record(&layered(number as u64 * 33, 1, number as u64, layer));
+    }
+    assert_eq!([0, 1, 2, 3, 4].map(|layers| ledger.bytes(1, layers)), [0, 1_052, 2_104, 4_208, 4_208]);
+    assert_eq!((ledger.bytes(0, 3), ledger.bytes(9, 3)), (0, 0));
+    let before = |millis| ledger.bytes_before(received(millis).unwrap(), 1, 3);
+    assert_eq!([before(0), before(66), before(67), before(1_000)], [0, 2_104, 3_156, 4_208]);
 }

@@ -1,6 +1,7 @@
 //! The outcome of a run: numbers, and whether every promise was kept.
 
 mod file;
+mod selective;
 mod table;
 
 use std::time::Duration;
@@ -9,6 +10,7 @@ use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
 pub use self::file::{ReportFile, ReportFileError};
+pub use self::selective::{ReceiverRates, Selective};
 pub use self::table::table;
 
 /// Percentiles of something measured; the unit is in the name of the field that holds them.
@@ -100,6 +102,9 @@ pub struct Report {
     pub uplink_bps: u64,
     /// What receivers got on average during that time, in UDP payload bits per second, all together.
     pub downlink_bps: u64,
+    /// What a scenario adds; its fields stand beside the others.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub selective: Option<Selective>,
     /// Broken promises, in words.
     pub errors: Vec<String>,
 }
@@ -135,6 +140,35 @@ mod tests {
             assert_eq!(json[field], 0, "{field}");
         }
         assert_eq!(json["join_ms"]["p99"], 0);
+    }
+
+    #[test]
+    fn a_scenarios_figures_stand_beside_the_others() {
+        let receiver = ReceiverRates {
+            participant: 3,
+            egress_bits_per_second: 101,
+            selected_layers_bits_per_second: 100,
+            ratio: 1.01,
+        };
+        let selective = Selective {
+            scenario: "gallery25".to_owned(),
+            switch_ms: Some(Percentiles::default()),
+            first_frame_ms: Some(Percentiles::default()),
+            receivers: vec![receiver, ReceiverRates { ratio: 0.99, ..receiver }],
+            ..Selective::default()
+        };
+        assert_eq!((selective.ratios(), selective.mean_rates()), (Some((0.99, 1.01)), (101, 100)));
+        let report = Report { selective: Some(selective), ..Report::default() };
+        let json = serde_json::to_value(&report).unwrap();
+        for field in ["frames_undecodable", "sequence_gaps", "freeze_ratio", "uplink_saved_bits_per_second"] {
+            assert_eq!(json[field], 0.0, "{field}");
+        }
+        assert_eq!((&json["switch_ms"]["p99"], &json["first_frame_ms"]["p50"]), (&0.into(), &0.into()));
+        assert_eq!(json["receivers"][0]["egress_bits_per_second"], 101);
+        assert_eq!(serde_json::from_value::<Report>(json).unwrap(), report);
+        let plain = serde_json::to_value(Report::default()).unwrap();
+        assert!(plain.get("frames_undecodable").is_none());
+        assert_eq!(serde_json::from_value::<Report>(plain).unwrap(), Report::default());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use comfy_table::presets::UTF8_BORDERS_ONLY;
 use comfy_table::{CellAlignment, Table};
 
-use super::{Percentiles, Report};
+use super::{Percentiles, Report, Selective};
 
 /// The report as a table, with the verdict and broken promises below it.
 #[must_use]
@@ -51,7 +51,36 @@ fn rows(report: &Report) -> Vec<(&'static str, String)> {
     if let Some(pacing) = &report.pacing_us {
         rows.push(("own lateness p50 / p99 / max", percentiles(pacing, 1_000.0)));
     }
+    if let Some(selective) = &report.selective {
+        rows.extend(selective_rows(selective));
+    }
     rows
+}
+
+fn selective_rows(selective: &Selective) -> Vec<(&'static str, String)> {
+    let times =
+        |times: &Option<Percentiles>| times.as_ref().map_or("-".to_owned(), |times| percentiles(times, 1.0));
+    let (egress, selected) = selective.mean_rates();
+    let ratios =
+        selective.ratios().map_or("-".to_owned(), |(least, most)| format!("{least:.3} to {most:.3}"));
+    vec![
+        ("scenario", selective.scenario.clone()),
+        ("frames undecodable", grouped(selective.frames_undecodable)),
+        ("frames larger than asked for", grouped(selective.frames_oversized)),
+        ("sequence gaps", grouped(selective.sequence_gaps)),
+        (
+            "layer switches (fewest)",
+            format!("{} ({})", grouped(selective.layer_switches), grouped(selective.layer_switches_fewest)),
+        ),
+        ("switches overdue", grouped(selective.switches_overdue)),
+        ("switch p50 / p99 / max", times(&selective.switch_ms)),
+        ("first frame p50 / p99 / max", times(&selective.first_frame_ms)),
+        ("changes of speaker", grouped(selective.source_changes)),
+        ("freezes", format!("{} ({:.4} % of the time)", selective.freezes, selective.freeze_ratio * 100.0)),
+        ("egress / selected, a receiver", format!("{} / {}", mbps(egress), mbps(selected))),
+        ("egress by selected", ratios),
+        ("uplink saved by demand", mbps(selective.uplink_saved_bits_per_second)),
+    ]
 }
 
 fn mbps(bps: u64) -> String {
@@ -86,6 +115,20 @@ mod tests {
     #[test]
     fn thousands_are_set_apart() {
         assert_eq!([0, 12, 999, 1_000, 1_234_567].map(grouped), ["0", "12", "999", "1,000", "1,234,567"]);
+    }
+
+    #[test]
+    fn the_table_has_a_scenarios_figures() {
+        let selective = Selective {
+            scenario: "switches".to_owned(),
+            switch_ms: Some(Percentiles { p50: 40, p99: 480, max: 502 }),
+            freeze_ratio: 0.000_5,
+            ..Selective::default()
+        };
+        let text = table(&Report { selective: Some(selective), ..Report::default() });
+        for part in ["switches", "40 / 480 / 502 ms", "0.0500 %", "uplink saved by demand"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! What a run is to do.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use sluice_client::clock::Clock;
 use sluice_wire::signaling::{MAX_PARTICIPANTS, Token};
 
-use crate::media::{DEFAULT_CAMERA, MediaError, MediaSet};
+use crate::media::{DEFAULT_CAMERA, MediaError, MediaSet, SIMULCAST};
+use crate::scenario::Scenario;
 
 /// Where `sluice dev` listens.
 pub const DEFAULT_SERVER: &str = "http://127.0.0.1:8080";
@@ -37,6 +39,10 @@ pub struct SwarmConfig {
     pub joins_per_second: u32,
     /// From which all that is random in the clients derives. Keys come from the router and do not.
     pub seed: u64,
+    /// The screenplay; without, everybody watches everything.
+    pub scenario: Option<Scenario>,
+    /// Where to write what the first participant gets; with a scenario only.
+    pub dump: Option<PathBuf>,
     /// How many percent of the RTP packets may get lost.
     pub allow_loss_percent: f64,
     /// The clock of all participants.
@@ -71,8 +77,24 @@ impl SwarmConfig {
             screen_share: true,
             joins_per_second: 50,
             seed: 1,
+            scenario: None,
+            dump: None,
             allow_loss_percent: 0.0,
             clock: Clock::process(),
+        })
+    }
+
+    /// One room of the people that a scenario is made for, all of whom publish all encodings that there are, and no screen.
+    ///
+    /// # Errors
+    /// [`MediaError`] if the embedded clips cannot be read.
+    pub fn of_scenario(server: &str, scenario: Scenario) -> Result<Self, MediaError> {
+        Ok(Self {
+            duration: Duration::from_secs_f64(scenario.seconds()),
+            media: MediaSet::embedded(SIMULCAST)?,
+            screen_share: false,
+            scenario: Some(scenario),
+            ..Self::one_room(server, scenario.people(), scenario.people())?
         })
     }
 
@@ -98,6 +120,12 @@ impl SwarmConfig {
             return nonsense(format!(
                 "at least one publisher a room, and at most {participants}: not {publishers}"
             ));
+        }
+        if self.scenario.is_some() && (publishers != participants || self.media.camera.is_empty()) {
+            return nonsense("in a scenario everybody publishes, a camera too".to_owned());
+        }
+        if self.dump.is_some() && self.scenario.is_none() {
+            return nonsense("only a scenario can be dumped".to_owned());
         }
         if self.joins_per_second == 0 {
             return nonsense("somebody has to join".to_owned());
@@ -148,6 +176,11 @@ mod tests {
         ] {
             assert!(config(rooms, participants, publishers).check().is_err(), "{rooms} {participants}");
         }
+        let scenario = SwarmConfig::of_scenario(DEFAULT_SERVER, Scenario::Switches).unwrap();
+        assert!(scenario.check().is_ok());
+        assert!(SwarmConfig { publishers: 3, ..scenario.clone() }.check().is_err());
+        assert!(SwarmConfig { media: MediaSet::embedded("none").unwrap(), ..scenario }.check().is_err());
+        assert!(SwarmConfig { dump: Some("here".into()), ..config(1, 2, 1) }.check().is_err());
         assert!(SwarmConfig { joins_per_second: 0, ..config(1, 2, 1) }.check().is_err());
         assert!(SwarmConfig { duration: Duration::ZERO, ..config(1, 2, 1) }.check().is_err());
         assert!(SwarmConfig { allow_loss_percent: f64::NAN, ..config(1, 2, 1) }.check().is_err());

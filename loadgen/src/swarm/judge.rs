@@ -1,11 +1,14 @@
 //! From what everybody saw to a verdict.
 
+mod selective;
+
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use sluice_client::driver::{EndCause, ParticipantStats};
 
 use super::config::SwarmConfig;
+use super::director::Window;
 use super::record::{Record, new_histogram};
 use crate::ledger::Expected;
 use crate::report::{Percentiles, Report, bits_per_second};
@@ -21,6 +24,8 @@ pub(super) struct Outcome {
     pub(super) join_times: Vec<Duration>,
     /// UDP payload bytes that were sent and received while it was measured.
     pub(super) measured_bytes: (u64, u64),
+    /// What a scenario measured.
+    pub(super) window: Option<Window>,
     /// What went wrong on the way, in words.
     pub(super) errors: Vec<String>,
 }
@@ -44,7 +49,7 @@ pub(super) fn judge(config: &SwarmConfig, outcome: Outcome, testimonies: &[Testi
         join_ms: join_percentiles(&outcome.join_times),
         uplink_bps: bits_per_second(outcome.measured_bytes.0, outcome.duration),
         downlink_bps: bits_per_second(outcome.measured_bytes.1, outcome.duration),
-        errors: outcome.errors,
+        errors: outcome.errors.clone(),
         ..Report::default()
     };
     let (mut latency, mut pacing) = (new_histogram(), new_histogram());
@@ -55,6 +60,16 @@ pub(super) fn judge(config: &SwarmConfig, outcome: Outcome, testimonies: &[Testi
     }
     report.latency_us = latency.as_ref().and_then(Percentiles::of);
     report.pacing_us = pacing.as_ref().and_then(Percentiles::of);
+    if let (Some(scenario), Some(window)) = (config.scenario, &outcome.window) {
+        let selective = selective::sum_up(scenario, window, outcome.duration, testimonies);
+        report.errors.extend(selective::broken(
+            scenario,
+            &selective,
+            outcome.duration,
+            config.allow_loss_percent,
+        ));
+        report.selective = Some(selective);
+    }
     hold_against_promises(&mut report, config.allow_loss_percent);
     shorten(&mut report.errors);
     report.ok = report.errors.is_empty();
@@ -65,6 +80,19 @@ fn add_up(report: &mut Report, testimony: &Testimony<'_>) {
     let Testimony { number, stats, record } = testimony;
     let media = &stats.media;
     let mut expected = Expected::default();
+    for (slot, audit) in record.audits.iter().enumerate() {
+        // What is to come depends on what the router selects: what came is held against that elsewhere.
+        expected.frames += audit.intact;
+        report.frames_received_intact += audit.intact;
+        report.frames_corrupt += audit.corrupt;
+        report.frames_unknown += audit.unknown;
+        if !audit.is_flowing() {
+            report.errors.push(format!("participant {number}: slot {slot} never showed anything"));
+        }
+    }
+    if !record.audits.is_empty() {
+        expected.packets = media.rtp_received + media.rtp_lost;
+    }
     for (slot, subscription) in record.subscriptions.iter().enumerate() {
         let due = subscription.expected();
         expected.frames += due.frames;
@@ -88,7 +116,7 @@ fn add_up(report: &mut Report, testimony: &Testimony<'_>) {
             .errors
             .push(format!("participant {number} got {excess} RTP packets more than were sent to it"));
     }
-    report.subscriptions += record.subscriptions.len() as u64;
+    report.subscriptions += (record.subscriptions.len() + record.audits.len()) as u64;
     report.subscriptions_flowing += record.flowing as u64;
     report.rtp_sent += media.rtp_sent;
     report.rtp_expected += expected.packets;

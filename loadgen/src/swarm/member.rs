@@ -9,13 +9,17 @@ use sluice_client::clock::Clock;
 use sluice_client::driver::{JoinConfig, JoinError, Participant, ParticipantStats};
 use sluice_client::media::clip::Clip;
 use sluice_client::player::Player;
+use sluice_client::session::SlotStats;
 use sluice_client::signaling::SignalingError;
+use sluice_wire::control::{Want, WantedSlot};
 use sluice_wire::signaling::{DisplayName, ErrorCode};
 use sluice_wire::track::{TrackId, TrackKind, TrackNumber};
 use tokio::time::{sleep, timeout};
 
 use super::plan::{RoomTrack, choose, subscriptions, wanted};
 use super::record::{Record, Recorder, Shared};
+use crate::audit::{Directory, SlotAudit};
+use crate::dump::Dump;
 use crate::ledger::{TrackLedger, lock};
 use crate::media::MediaSet;
 use crate::progress::add;
@@ -149,6 +153,34 @@ impl Member {
         // Whoever is gone is found at the end, with subscriptions that never flowed.
         drop(self.participant.want(wanted(&chosen)).await);
         chosen.len()
+    }
+
+    /// Takes a seat in a scenario: its slots are audited, and asked for.
+    pub(super) async fn take_seat(
+        &self,
+        slots: Vec<WantedSlot>,
+        first_encoding: u8,
+        directory: &Arc<Directory>,
+        dump: Option<Dump>,
+    ) -> usize {
+        let audit = |wanted: &WantedSlot| {
+            let asked = matches!(wanted.want, Want::Track(_)).then_some(first_encoding);
+            SlotAudit::new(Arc::clone(directory), asked)
+        };
+        {
+            let mut record = lock(&self.record);
+            record.audits = slots.iter().map(audit).collect();
+            record.dump = dump;
+        }
+        let count = slots.len();
+        // As above.
+        drop(self.participant.want(slots).await);
+        count
+    }
+
+    /// What came on its slots until now.
+    pub(super) async fn slot_stats(&self) -> Vec<SlotStats> {
+        self.participant.slot_stats().await.unwrap_or_default()
     }
 
     /// What has been counted until now, or until the end if it came before.

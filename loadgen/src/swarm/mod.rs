@@ -6,6 +6,7 @@
 //! is held against what was sent, frame by frame and packet by packet.
 
 mod config;
+mod director;
 mod judge;
 mod member;
 mod plan;
@@ -24,10 +25,12 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
 pub use self::config::{ConfigError, DEFAULT_SERVER, MAX_DURATION, MAX_SWARM_PARTICIPANTS, SwarmConfig};
+use self::director::Director;
 use self::judge::{Outcome, Testimony, judge};
 use self::member::{Invitation, Member, chain};
 use self::plan::RoomTrack;
 use self::record::Shared;
+use crate::dump::Dump;
 use crate::ledger::lock;
 use crate::progress::{Phase, Progress, add};
 use crate::report::Report;
@@ -74,8 +77,9 @@ pub async fn run(
     config.check()?;
     let api = Api::new(&config.server).map_err(SwarmError::Server)?.with_token(config.api_token.clone());
     let meetings = create_meetings(&api, &config).await?;
-    let shared = Arc::new(Shared::new(Arc::clone(&progress)));
-    let run = Run { config, api, shared, stop, members: Vec::new(), outcome: Outcome::default() };
+    let shared = Arc::new(Shared::new(Arc::clone(&progress), config.clock));
+    let director = config.scenario.map(|scenario| Director::new(scenario, &config));
+    let run = Run { config, api, shared, stop, director, members: Vec::new(), outcome: Outcome::default() };
     let report = run.finish(&meetings).await;
     progress.enter(Phase::Done);
     Ok(report)
@@ -102,6 +106,8 @@ struct Run {
     api: Api,
     shared: Arc<Shared>,
     stop: CancellationToken,
+    /// Of a scenario.
+    director: Option<Director>,
     members: Vec<Member>,
     outcome: Outcome,
 }
@@ -184,8 +190,15 @@ impl Run {
         }
     }
 
-    /// Everybody asks for the tracks of the others.
-    async fn watch(&self) {
+    /// Everybody asks for the tracks of the others, or for what the screenplay says.
+    async fn watch(&mut self) {
+        if let Some(director) = &mut self.director {
+            match director.seat(&self.members, &self.stop).await {
+                Ok(slots) => add(&self.shared.progress.subscriptions, slots),
+                Err(words) => self.outcome.errors.push(words),
+            }
+            return;
+        }
         let mut rooms: Vec<Vec<RoomTrack>> = vec![Vec::new(); self.config.rooms as usize];
         for member in &self.members {
             rooms[member.room].extend(member.tracks.iter().cloned());
@@ -201,7 +214,7 @@ impl Run {
         let is_settled = || {
             self.members.iter().all(|member| {
                 let record = lock(&member.record);
-                record.flowing == record.subscriptions.len()
+                record.flowing == record.subscriptions.len() + record.audits.len()
             })
         };
         while !is_settled() && self.config.clock.now().saturating_since(began) < SETTLE_TIMEOUT {
@@ -215,16 +228,25 @@ impl Run {
         let began = self.config.clock.now();
         let before = self.stats().await;
         self.shared.measure_from(began);
+        if let Some(director) = &mut self.director {
+            director.begin(&self.members, &before).await;
+        }
         loop {
             let passed = self.config.clock.now().saturating_since(began);
             self.shared.progress.measured(passed);
             let left = self.config.duration.saturating_sub(passed);
+            if let Some(director) = &mut self.director {
+                director.direct(&self.members).await;
+            }
             if left.is_zero() || self.is_stopped_within(left.min(CHECK_INTERVAL)).await {
                 break;
             }
         }
         let after = self.stats().await;
         self.outcome.duration = self.config.clock.now().saturating_since(began);
+        if let Some(director) = &mut self.director {
+            director.end(&self.members, &after).await;
+        }
         let bytes = |stats: &[ParticipantStats]| {
             let media = stats.iter().map(|stats| &stats.media);
             media.fold((0, 0), |(up, down), media| (up + media.bytes_sent, down + media.bytes_received))
@@ -262,6 +284,10 @@ impl Run {
     }
 
     fn judge(&mut self, stats: &[ParticipantStats]) -> Report {
+        for member in &self.members {
+            let failure = lock(&member.record).dump.as_mut().and_then(Dump::finish);
+            self.outcome.errors.extend(failure);
+        }
         if self.stop.is_cancelled() && self.outcome.duration < CHECK_INTERVAL {
             self.outcome.errors.push("stopped before anything was measured".to_owned());
         }
@@ -273,6 +299,9 @@ impl Run {
             .zip(&records)
             .map(|((member, stats), record)| Testimony { number: member.number, stats: *stats, record })
             .collect();
+        if let Some(director) = self.director.take() {
+            self.outcome.window = Some(director.into_window());
+        }
         judge(&self.config, std::mem::take(&mut self.outcome), &testimonies)
     }
 

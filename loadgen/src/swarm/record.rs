@@ -5,13 +5,17 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use sluice_client::clock::Clock;
 use sluice_client::driver::{EndCause, Event, Observer, ParticipantStats, SentFrame};
 use sluice_client::media::hash::frame_hash;
 use sluice_client::session::{self, ReceivedFrame};
+use sluice_wire::control::ShownSlot;
 use sluice_wire::time::Time;
 use sluice_wire::track::TrackNumber;
 use tokio::sync::oneshot;
 
+use crate::audit::SlotAudit;
+use crate::dump::Dump;
 use crate::ledger::{Subscription, TrackLedger, Verdict, lock};
 use crate::progress::{Progress, add};
 
@@ -24,13 +28,14 @@ const MAX_MICROS: u64 = 60_000_000;
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) progress: Arc<Progress>,
+    clock: Clock,
     /// Frames that are captured from then on are measured: nanoseconds since the Unix epoch.
     measured_from: AtomicU64,
 }
 
 impl Shared {
-    pub(super) fn new(progress: Arc<Progress>) -> Self {
-        Self { progress, measured_from: AtomicU64::new(u64::MAX) }
+    pub(super) fn new(progress: Arc<Progress>, clock: Clock) -> Self {
+        Self { progress, clock, measured_from: AtomicU64::new(u64::MAX) }
     }
 
     pub(super) fn measure_from(&self, time: Time) {
@@ -47,6 +52,9 @@ impl Shared {
 pub(super) struct Record {
     /// By slot.
     pub(super) subscriptions: Vec<Subscription>,
+    /// By slot, instead of subscriptions, in a scenario.
+    pub(super) audits: Vec<SlotAudit>,
+    pub(super) dump: Option<Dump>,
     pub(super) flowing: usize,
     /// Frames on a slot that is not their track's.
     pub(super) misplaced: u64,
@@ -63,6 +71,8 @@ impl Record {
     pub(super) fn new() -> Self {
         Self {
             subscriptions: Vec::new(),
+            audits: Vec::new(),
+            dump: None,
             flowing: 0,
             misplaced: 0,
             latency_us: None,
@@ -100,14 +110,23 @@ impl Recorder {
         let progress = &self.shared.progress;
         let mut record = lock(&self.record);
         let record = &mut *record;
-        let slot = record.subscriptions.get_mut(usize::from(frame.slot));
-        let Some(subscription) = slot.filter(|subscription| subscription.track == frame.track) else {
-            record.misplaced += 1;
-            add(&progress.frames_corrupt, 1);
-            return;
+        if let Some(dump) = &mut record.dump {
+            dump.write(frame);
+        }
+        let slot = usize::from(frame.slot);
+        let subscription = record.subscriptions.get_mut(slot).filter(|of| of.track == frame.track);
+        let (was_flowing, verdict) = match (subscription, record.audits.get_mut(slot)) {
+            (Some(subscription), _) => {
+                (subscription.is_flowing(), subscription.on_frame(frame.captured_at, hash))
+            }
+            (None, Some(audit)) => (audit.is_flowing(), audit.on_frame(self.shared.clock.now(), frame, hash)),
+            (None, None) => {
+                record.misplaced += 1;
+                add(&progress.frames_corrupt, 1);
+                return;
+            }
         };
-        let was_flowing = subscription.is_flowing();
-        match subscription.on_frame(frame.captured_at, hash) {
+        match verdict {
             Verdict::Intact(place) => {
                 add(&progress.frames_intact, 1);
                 if !was_flowing {
@@ -121,12 +140,19 @@ impl Recorder {
             Verdict::Corrupt | Verdict::Unknown => add(&progress.frames_corrupt, 1),
         }
     }
+
+    fn on_shown(&self, shown: &ShownSlot) {
+        if let Some(audit) = lock(&self.record).audits.get_mut(usize::from(shown.slot)) {
+            audit.on_shown(shown);
+        }
+    }
 }
 
 impl Observer for Recorder {
     fn on_event(&mut self, event: Event) {
         match event {
             Event::Media(session::Event::Frame(frame)) => self.on_frame(&frame),
+            Event::Media(session::Event::Shown(shown)) => self.on_shown(&shown),
             Event::Media(session::Event::Connected) => {
                 if let Some(connected) = self.connected.take() {
                     add(&self.shared.progress.connected, 1);

@@ -1,5 +1,7 @@
 //! IVF: the simplest container of VP8. A file header of 32 bytes, then frames behind headers of 12 bytes, little-endian.
 
+use super::Codec;
+
 const SIGNATURE: &[u8; 4] = b"DKIF";
 /// The length of the file header that every known writer makes.
 const MIN_FILE_HEADER_BYTES: usize = 32;
@@ -21,6 +23,30 @@ pub enum IvfError {
     /// A frame is cut short.
     #[error("IVF frame {0} is cut short")]
     Frame(usize),
+}
+
+/// The file header of a VP8 file whose times are ticks of the RTP clock, for writers that do not know yet how many frames will come
+/// behind it: it says none, which readers do not rely on.
+#[must_use]
+pub fn vp8_file_header(width: u16, height: u16) -> [u8; MIN_FILE_HEADER_BYTES] {
+    let mut header = [0; MIN_FILE_HEADER_BYTES];
+    header[..4].copy_from_slice(SIGNATURE);
+    header[6..8].copy_from_slice(&(MIN_FILE_HEADER_BYTES as u16).to_le_bytes());
+    header[8..12].copy_from_slice(b"VP80");
+    header[12..14].copy_from_slice(&width.to_le_bytes());
+    header[14..16].copy_from_slice(&height.to_le_bytes());
+    header[16..20].copy_from_slice(&Codec::Vp8.clock_rate_hz().to_le_bytes());
+    header[20..24].copy_from_slice(&1_u32.to_le_bytes());
+    header
+}
+
+/// What stands before a frame of so many bytes that is shown at `pts`.
+#[must_use]
+pub fn frame_header(bytes: u32, pts: u64) -> [u8; FRAME_HEADER_BYTES] {
+    let mut header = [0; FRAME_HEADER_BYTES];
+    header[..4].copy_from_slice(&bytes.to_le_bytes());
+    header[4..].copy_from_slice(&pts.to_le_bytes());
+    header
 }
 
 /// A view of an IVF file; iterate to get its frames.
@@ -147,6 +173,21 @@ mod tests {
         assert_eq!((reader.width(), reader.height(), reader.ticks_per_second()), (1280, 720, (30, 1)));
         let frames: Vec<_> = reader.map(Result::unwrap).map(|frame| (frame.pts, frame.data)).collect();
         assert_eq!(frames, [(0, &b"one"[..]), (7, b""), (1 << 40, b"three")]);
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let frames: [(u64, &[u8]); 2] = [(3_000, b"one"), (1 << 40, b"")];
+        let mut file = vp8_file_header(1920, 1080).to_vec();
+        for (pts, data) in frames {
+            file.extend(frame_header(data.len() as u32, pts));
+            file.extend(data);
+        }
+        let reader = IvfReader::new(&file).unwrap();
+        assert_eq!((&reader.fourcc(), reader.ticks_per_second()), (b"VP80", (90_000, 1)));
+        assert_eq!((reader.width(), reader.height()), (1920, 1080));
+        let read: Vec<_> = reader.map(Result::unwrap).map(|frame| (frame.pts, frame.data)).collect();
+        assert_eq!(read, frames);
     }
 
     #[test]

@@ -242,11 +242,11 @@ impl ClientSession {
         if published.declared.muted {
             return Err(self.send_level_of_muted(now, track, frame).err().unwrap_or(SendError::Muted));
         }
-        let is_video = !published.declared.kind.is_audio();
+        let is_microphone = published.declared.kind == TrackKind::Microphone;
         let publication =
             published.encodings.get_mut(usize::from(encoding)).ok_or(SendError::NotPublished)?;
-        // Sound goes on: the router cannot tell who speaks without it.
-        if is_video && !publication.gate.admit(frame.key, frame.layer) {
+        // Microphones go on: the router cannot tell who speaks without them.
+        if !is_microphone && !publication.gate.admit(frame.key, frame.layer) {
             self.stats.frames_withheld += 1;
             self.stats.bytes_withheld += frame.data.len() as u64;
             return Err(SendError::NotWanted);

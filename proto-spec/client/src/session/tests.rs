@@ -228,6 +228,24 @@ fn demand_for_what_is_not_published_is_acknowledged_and_forgotten() {
 }
 
 #[test]
+fn a_microphone_goes_on_whether_it_is_heard_or_not_and_the_sound_of_a_screen_does_not() {
+    let mut stage = Stage::new();
+    stage.publish(TrackNumber::MICROPHONE, TrackKind::Microphone, Codec::Opus, 1);
+    stage.publish(TrackNumber::SCREEN_AUDIO, TrackKind::ScreenAudio, Codec::Opus, 1);
+    let unwanted = |track| Demand {
+        track,
+        encoding: 0,
+        status: DemandStatus::Granted,
+        temporal_layers: 0,
+        spatial_layers: 0,
+    };
+    let demand = [unwanted(TrackNumber::MICROPHONE), unwanted(TrackNumber::SCREEN_AUDIO)];
+    stage.say(at(10), &OutMessage::Demand(PageHeader { version: 1, page: 0, pages: 1 }, &demand));
+    assert_eq!(stage.send(at(20), TrackNumber::MICROPHONE, 0, true), Ok(1));
+    assert_eq!(stage.send(at(20), TrackNumber::SCREEN_AUDIO, 0, true), Err(SendError::NotWanted));
+}
+
+#[test]
 fn who_speaks_is_told() {
     let mut stage = Stage::new();
     let speaker = |participant: u32, dominant| Speaker {
