@@ -52,6 +52,8 @@ pub struct Lab {
     pub captured: Vec<(SocketAddr, Vec<u8>)>,
     /// Bytes that went to addresses where no client is.
     pub astray: BTreeMap<SocketAddr, usize>,
+    /// All that the router sent, in order, if anybody listens.
+    pub tap: Option<Vec<(SocketAddr, Vec<u8>)>>,
     frame_number: u64,
     /// Wraps every call into the shard while it works on packets.
     pub count_shard: Option<fn(&mut dyn FnMut())>,
@@ -85,6 +87,7 @@ impl Lab {
             events: Vec::new(),
             captured: Vec::new(),
             astray: BTreeMap::new(),
+            tap: None,
             frame_number: 0,
             count_shard: None,
         }
@@ -272,6 +275,9 @@ impl Lab {
                 let to = transmit.path.remote;
                 let client = self.clients.iter_mut().find(|client| client.address == to && !client.is_dead);
                 moved = true;
+                if let Some(tap) = &mut self.tap {
+                    tap.extend(transmit.datagrams().map(|datagram| (to, datagram.to_vec())));
+                }
                 match client {
                     None => *self.astray.entry(to).or_default() += transmit.contents.len(),
                     Some(client) => {

@@ -1,3 +1,5 @@
+mod decodable;
+
 use std::time::Duration;
 
 use sluice_wire::ext::FrameMarking;
