@@ -243,15 +243,34 @@ fn decision(c: &mut Criterion) {
     let mut group = c.benchmark_group("decision");
     group.throughput(Throughput::Elements(1));
     let now = Time::from_nanos(1_800_000_000_000_000_000);
-    let mut decision = Decision::new();
+    let mut decision = Decision::new(3);
     let mut index = 0;
     let mut decide = |encoding| {
         index += 1;
-        decision.decide(encoding, index == 1, index, index as u32, black_box(now))
+        decision.decide(encoding, 0, index, index as u32, black_box(now))
     };
     assert!(decide(0).is_some(), "the slot begins");
     group.bench_function("admit and rewrite", |b| b.iter(|| black_box(decide(0))));
     group.bench_function("ignore another encoding", |b| b.iter(|| black_box(decide(1))));
+
+    // Every other frame is of a layer that the slot does not get.
+    let mut thinned = Decision::new(0);
+    let mut frame = 0;
+    let mut thin = || {
+        frame += 1;
+        thinned.decide(0, (frame % 2) as u8 ^ 1, frame, frame as u32 * 3_000, black_box(now))
+    };
+    assert!(thin().is_some() && thin().is_none() && thin().is_some(), "half of it is forwarded");
+    group.bench_function("admit and rewrite, or leave out a layer", |b| b.iter(|| black_box(thin())));
+    let newest = (0..).find_map(|_| thin()).map_or(0, |(index, _)| index as u16);
+    let mut back = 0;
+    group.bench_function("NACK lookup among left out layers", |b| {
+        b.iter(|| {
+            back = (back + 1) % 64;
+            black_box(thinned.look_up(newest.wrapping_sub(back)))
+        });
+    });
+    assert!(thinned.look_up(newest).is_some(), "what was sent is found");
     group.finish();
 }
 

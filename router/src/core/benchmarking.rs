@@ -15,30 +15,37 @@ pub struct Decision {
 }
 
 impl Decision {
-    /// A slot that waits for its first packet.
+    /// A slot that waits for its first packet and shows temporal layers up to `temporal`.
     #[must_use]
-    pub fn new() -> Self {
-        let selection = Selection::new(TrackKey::default(), Layers::whole(0));
-        Self { selection, rewriter: Rewriter::new(7) }
+    pub fn new(temporal: u8) -> Self {
+        let layers = Layers { temporal, ..Layers::whole(0) };
+        Self { selection: Selection::new(TrackKey::default(), layers), rewriter: Rewriter::new(7) }
     }
 
-    /// Admits and rewrites a packet; `None` if it is not for the slot. Gives the packet's index and timestamp on the slot.
+    /// Admits and rewrites a frame of one packet; `None` if it is not for the slot. The first must be of temporal layer 0. Gives
+    /// the packet's index and timestamp on the slot.
     pub fn decide(
         &mut self,
         encoding: u8,
-        is_entry: bool,
+        temporal_id: u8,
         index: u64,
         timestamp: u32,
         now: Time,
     ) -> Option<(u64, u32)> {
-        let marking =
-            FrameMarking { start: is_entry, independent: is_entry, end: true, ..FrameMarking::default() };
+        let is_first = self.selection.current().is_none();
+        let marking = FrameMarking {
+            start: true,
+            independent: is_first,
+            end: true,
+            temporal_id,
+            ..FrameMarking::default()
+        };
         let packet = Incoming {
             index,
             timestamp,
             arrival: now,
             capture: None,
-            start: is_entry,
+            start: true,
             end: true,
             tl0_pic_idx: 0,
             vp8: None,
@@ -58,10 +65,10 @@ impl Decision {
         let rewritten = self.rewriter.rewrite(&packet)?;
         Some((rewritten.index, rewritten.timestamp))
     }
-}
 
-impl Default for Decision {
-    fn default() -> Self {
-        Self::new()
+    /// The index on the uplink of what left with this sequence number: what a NACK asks for.
+    #[must_use]
+    pub fn look_up(&self, sequence_number: u16) -> Option<u64> {
+        self.rewriter.source_of(sequence_number).map(|(_, index)| index)
     }
 }

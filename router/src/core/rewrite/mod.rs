@@ -286,7 +286,7 @@ impl Rewriter {
 
     /// The source and the input index that an output sequence number stands for, of the last [`WINDOW`] that were used.
     #[cfg_attr(
-        not(any(test, feature = "fuzzing")),
+        not(any(test, feature = "benchmarking", feature = "fuzzing")),
         expect(dead_code, reason = "who answers requests to send again asks it")
     )]
     pub(crate) fn source_of(&self, out_sequence: u16) -> Option<(EncodingRef, u64)> {
