@@ -7,6 +7,7 @@ use serde::Deserialize;
 use sluice_wire::signaling::Token;
 
 use crate::http::HttpLimits;
+use crate::http::auth::SigningKeyConfig;
 use crate::meeting::MeetingTiming;
 use crate::rate::Rate;
 use crate::routers::RegistryTiming;
@@ -14,6 +15,7 @@ use crate::store::Database;
 
 const DEFAULT_HTTP_PORT: u16 = 8080;
 const DEFAULT_GRPC_PORT: u16 = 8081;
+const DEFAULT_TOKEN_AUDIENCE: &str = "sluice";
 
 /// All that a deployment may set. Unknown keys are errors, so that a typing mistake is not a default.
 #[derive(Clone, Debug, Deserialize)]
@@ -23,14 +25,24 @@ pub struct SignalingConfig {
     pub http_listen: SocketAddr,
     /// Where routers come in. Port 0 takes any. No TLS: keep it on a private network.
     pub grpc_listen: SocketAddr,
-    /// A file for SQLite, or `:memory:`.
+    /// A file for SQLite, `:memory:`, or the URL of a PostgreSQL database (`postgres://…`).
     pub database: String,
+    /// The URL of the Redis server that several daemons share, such as `redis://10.0.0.5`. Absent: this daemon is alone.
+    pub redis: Option<String>,
+    /// Where other daemons reach this one, such as `ws://10.0.0.7:8080`: needed with `redis`.
+    pub cluster_url: Option<String>,
     /// What routers show to be taken in; without it the daemon does not start.
     pub router_token: Option<Token>,
-    /// What callers show to make meetings; anybody may make them when absent.
+    /// The operator's token for the REST interface; anybody may make meetings when absent, and nobody manage keys.
     pub api_token: Option<Token>,
+    /// Whom access tokens are for: their `aud`.
+    pub token_audience: String,
+    /// The keys of access tokens; the first HS256 key signs. One of the process's own when there is none.
+    pub signing_keys: Vec<SigningKeyConfig>,
     /// The WebSocket's address as clients see it, such as `wss://meet.example/api/v1/ws`; else made from `Host`.
     pub join_url: Option<String>,
+    /// What links to meetings begin with, such as `https://meet.example/j`; else `sluice://` and `Host`.
+    pub link_url: Option<String>,
     /// Origins of web pages that may open a WebSocket, such as `https://meet.example`; every one when empty.
     pub allowed_origins: Vec<String>,
     /// Limits of the HTTP end.
@@ -76,9 +88,14 @@ impl Default for SignalingConfig {
             http_listen: local(DEFAULT_HTTP_PORT),
             grpc_listen: local(DEFAULT_GRPC_PORT),
             database: Database::MEMORY.to_owned(),
+            redis: None,
+            cluster_url: None,
             router_token: None,
             api_token: None,
+            token_audience: DEFAULT_TOKEN_AUDIENCE.to_owned(),
+            signing_keys: Vec::new(),
             join_url: None,
+            link_url: None,
             allowed_origins: Vec::new(),
             limits: Limits::default(),
             timing: Timing::default(),
@@ -174,8 +191,21 @@ mod tests {
     }
 
     #[test]
+    fn signing_keys_have_one_algorithm_each() {
+        let config = "[[signing_keys]]\nkid = 'a'\nalgorithm = 'HS256'\nsecret = 'x'\n\
+                      [[signing_keys]]\nkid = 'b'\nalgorithm = 'EdDSA'\npublic_key = 'y'\n";
+        let keys = SignalingConfig::from_toml(config).unwrap().signing_keys;
+        assert!(
+            matches!(&keys[..], [SigningKeyConfig::HS256 { .. }, SigningKeyConfig::EdDSA { kid, .. }] if kid == "b")
+        );
+        assert!(SignalingConfig::from_toml("[[signing_keys]]\nkid = 'a'\nalgorithm = 'none'\n").is_err());
+    }
+
+    #[test]
     fn tokens_are_not_printed() {
-        let config = SignalingConfig::from_toml("router_token = 'hush'").unwrap();
+        let config =
+            "router_token = 'hush'\n[[signing_keys]]\nkid = 'a'\nalgorithm = 'HS256'\nsecret = 'hush'\n";
+        let config = SignalingConfig::from_toml(config).unwrap();
         assert!(!format!("{config:?}").contains("hush"));
     }
 }

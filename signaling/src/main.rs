@@ -24,13 +24,19 @@ struct Arguments {
     /// Where routers come in; no TLS, keep it private.
     #[arg(long, value_name = "ADDRESS")]
     grpc_listen: Option<SocketAddr>,
-    /// A file for SQLite, or `:memory:`.
-    #[arg(long)]
+    /// A file for SQLite, `:memory:`, or `postgres://…`.
+    #[arg(long, env = "SLUICE_DATABASE", hide_env_values = true)]
     database: Option<String>,
+    /// The Redis server that several daemons share.
+    #[arg(long, env = "SLUICE_REDIS", hide_env_values = true)]
+    redis: Option<String>,
+    /// Where other daemons reach this one, such as `ws://10.0.0.7:8080`.
+    #[arg(long, value_name = "URL")]
+    cluster_url: Option<String>,
     /// What routers show to be taken in.
     #[arg(long, env = "SLUICE_ROUTER_TOKEN", hide_env_values = true, value_parser = token)]
     router_token: Option<Token>,
-    /// What callers show to make meetings.
+    /// The operator's token for the REST interface.
     #[arg(long, env = "SLUICE_API_TOKEN", hide_env_values = true, value_parser = token)]
     api_token: Option<Token>,
     /// The log on stderr; `RUST_LOG` filters it.
@@ -61,6 +67,8 @@ impl Arguments {
         config.http_listen = self.http_listen.unwrap_or(config.http_listen);
         config.grpc_listen = self.grpc_listen.unwrap_or(config.grpc_listen);
         config.database = self.database.unwrap_or(config.database);
+        config.redis = self.redis.or(config.redis);
+        config.cluster_url = self.cluster_url.or(config.cluster_url);
         config.router_token = self.router_token.or(config.router_token);
         config.api_token = self.api_token.or(config.api_token);
         Ok(config)

@@ -33,6 +33,12 @@ pub struct Metrics {
     pub password_hashes: Counter,
     /// Meetings made.
     pub meetings_created: Counter,
+    /// REST calls that were within their rates.
+    pub rest_calls: Counter,
+    /// Access tokens that were none, or not good any more.
+    pub tokens_refused: Counter,
+    /// Addresses that guessed a meeting's password too often.
+    pub lockouts: Counter,
     /// Routers that are attached.
     pub routers: Gauge,
     /// Sessions that routers have.
@@ -62,6 +68,9 @@ impl Metrics {
             messages_sent: Counter::default(),
             password_hashes: Counter::default(),
             meetings_created: Counter::default(),
+            rest_calls: Counter::default(),
+            tokens_refused: Counter::default(),
+            lockouts: Counter::default(),
             routers: Gauge::default(),
             sessions: Gauge::default(),
             errors: Family::default(),
@@ -103,6 +112,13 @@ impl Metrics {
             self.password_hashes.clone(),
         );
         registry.register("meetings_created", "Meetings made", self.meetings_created.clone());
+        registry.register("rest_calls", "REST calls within their rates", self.rest_calls.clone());
+        registry.register("tokens_refused", "Access tokens that were refused", self.tokens_refused.clone());
+        registry.register(
+            "lockouts",
+            "Addresses that guessed a meeting's password too often",
+            self.lockouts.clone(),
+        );
         registry.register("routers", "Routers that are attached", self.routers.clone());
         registry.register("sessions", "Sessions that routers have", self.sessions.clone());
         registry.register("errors", "Errors sent to participants, by code", self.errors.clone());

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sluice_wire::signaling::MeetingId;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
@@ -12,13 +13,16 @@ use tokio_util::task::TaskTracker;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
+use crate::bus::{Bus, BusError, LocalBus, RedisBus};
 use crate::clock::Clock;
+use crate::cluster::{Cluster, ClusterParts, Notice, Notices};
 use crate::config::SignalingConfig;
-use crate::http::{self, App};
+use crate::http::auth::{AccessTokens, Auth, AuthError, AuthParts, KeyError};
+use crate::http::{self, App, AppParts};
 use crate::live::{Meetings, MeetingsParts};
 use crate::metrics::Metrics;
 use crate::routers::{RouterControlService, Routers};
-use crate::secrets::{PasswordError, Passwords, TokenHash};
+use crate::secrets::{Passcodes, PasswordError, Passwords, TokenHash, meeting_id};
 use crate::store::{Database, SqlStore, Store, StoreError};
 
 /// How long connections and tasks may take to end when the daemon stops: a close each way, and a write to the store.
@@ -32,6 +36,10 @@ const GRPC_STREAMS_PER_CONNECTION: u32 = 4;
 const HTTP_SEND_BUFFER_BYTES: u32 = 64 * 1024;
 /// Connections that wait to be accepted: a meeting's worth that starts on the hour, many times over.
 const BACKLOG_CONNECTIONS: u32 = 1_024;
+/// What all keys and channels on Redis begin with.
+const BUS_PREFIX: &str = "sluice:";
+/// How often retired signing keys are asked for: within so long a token of one is worth nothing anywhere.
+const KEY_REFRESH_INTERVAL: Duration = Duration::from_secs(5);
 /// Times per heartbeat interval at which routers and requests are looked at.
 const CHECKS_PER_HEARTBEAT: u32 = 4;
 
@@ -58,6 +66,21 @@ pub enum StartError {
     /// Passwords could not be set up.
     #[error(transparent)]
     Passwords(#[from] PasswordError),
+    /// The keys of access tokens cannot be used.
+    #[error(transparent)]
+    SigningKeys(#[from] KeyError),
+    /// There is a bus for several daemons, and the others could not reach this one.
+    #[error("redis is set, and cluster_url is not: other daemons could not reach this one")]
+    NoClusterUrl,
+    /// The bus cannot be reached.
+    #[error("cannot reach the bus: {0}")]
+    Bus(#[from] BusError),
+    /// The operating system gives no entropy.
+    #[error("entropy: {0}")]
+    Entropy(#[from] rand::rngs::SysError),
+    /// Credentials cannot be checked.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
 }
 
 /// A running daemon. Dropping it stops the daemon without waiting.
@@ -90,30 +113,62 @@ pub async fn start(config: SignalingConfig) -> Result<SignalingHandle, StartErro
     let tasks = TaskTracker::new();
     let shutdown = CancellationToken::new();
     let shared_store: Arc<dyn Store> = Arc::new(store.clone());
+    let cluster = Cluster::new(ClusterParts {
+        id: meeting_id()?.into(),
+        url: config.cluster_url.clone().unwrap_or_default(),
+        bus: bus(&config, clock).await?,
+        store: Arc::clone(&shared_store),
+        clock,
+    });
+    let notices = cluster.notices().await?;
+    let passwords = Passwords::new(metrics.password_hashes.clone())?;
+    let tokens = AccessTokens::new(&config.token_audience, &config.signing_keys)?;
+    if tokens.is_ephemeral() {
+        tracing::warn!("no signing key is configured: access tokens end with this process");
+    }
+    let auth = AuthParts {
+        store: Arc::clone(&shared_store),
+        passcodes: Passcodes::new(passwords.clone())?,
+        tokens,
+        operator: config.api_token.as_ref().map(TokenHash::of),
+        metrics: Arc::clone(&metrics),
+    };
+    let auth = Auth::new(auth, clock.now()).await?;
     let meetings = Meetings::start(MeetingsParts {
-        store: Arc::clone(&shared_store) as _,
+        store: Arc::clone(&shared_store),
         routers: routers.clone(),
-        passwords: Passwords::new(metrics.password_hashes.clone())?,
+        cluster: cluster.clone(),
         clock,
         metrics: Arc::clone(&metrics),
         timing: config.timing.meeting(),
         tasks: tasks.clone(),
         shutdown: shutdown.clone(),
     });
-    let app = App {
-        meetings,
-        store: shared_store,
+    let app = App::new(AppParts {
+        meetings: meetings.clone(),
+        store: Arc::clone(&shared_store),
         routers: routers.clone(),
         metrics: Arc::clone(&metrics),
         clock,
-        api_token: config.api_token.as_ref().map(|token| Arc::new(TokenHash::of(token))),
-        join_url: config.join_url.as_deref().map(Arc::from),
+        auth: auth.clone(),
+        cluster: cluster.clone(),
+        join_url: config.join_url.clone(),
+        link_url: config.link_url.clone(),
         origins: http::Origins::only(&config.allowed_origins),
         join_timeout: config.timing.join_timeout(),
-    };
+    });
     tasks.spawn(http::serve(http_listener, app, config.http_limits(), tasks.clone(), shutdown.clone()));
+    tasks.spawn(obey(notices, meetings.clone(), auth.clone(), cluster.clone(), shutdown.clone()));
+    tasks.spawn(belong(cluster, shutdown.clone()));
+    tasks.spawn(refresh(auth, shutdown.clone()));
     tasks.spawn(check(routers.clone(), config.timing.registry().heartbeat_interval, shutdown.clone()));
-    let service = RouterControlService::new(routers.clone(), router_token, tasks.clone(), shutdown.clone());
+    let service = RouterControlService::new(
+        routers.clone(),
+        shared_store as _,
+        router_token,
+        tasks.clone(),
+        shutdown.clone(),
+    );
     let grpc = Server::builder()
         .http2_keepalive_interval(Some(GRPC_KEEPALIVE))
         .http2_keepalive_timeout(Some(GRPC_KEEPALIVE))
@@ -158,6 +213,85 @@ async fn check(routers: Routers, heartbeat_interval: Duration, shutdown: Cancell
         tokio::select! {
             () = shutdown.cancelled() => return,
             _ = ticks.tick() => routers.expire(),
+        }
+    }
+}
+
+async fn bus(config: &SignalingConfig, clock: Clock) -> Result<Arc<dyn Bus>, StartError> {
+    match &config.redis {
+        None => Ok(Arc::new(LocalBus::new(clock))),
+        Some(_) if config.cluster_url.is_none() => Err(StartError::NoClusterUrl),
+        Some(url) => Ok(Arc::new(RedisBus::connect(url, BUS_PREFIX).await?)),
+    }
+}
+
+/// Keeps this daemon present among the others. What it takes over from those that died is held for whoever comes back.
+async fn belong(cluster: Cluster, shutdown: CancellationToken) {
+    let (sender, mut adopted) = Cluster::adopted();
+    let take_over = async {
+        while let Some(lease) = adopted.recv().await {
+            tracing::info!(meeting = %lease.meeting, fence = lease.fence, "meeting taken over");
+        }
+    };
+    futures_util::join!(cluster.run(sender, shutdown), take_over);
+}
+
+/// Does what other daemons tell.
+async fn obey(
+    mut notices: Notices,
+    meetings: Meetings,
+    auth: Auth,
+    cluster: Cluster,
+    shutdown: CancellationToken,
+) {
+    loop {
+        let notice = tokio::select! {
+            () = shutdown.cancelled() => return,
+            notice = notices.next() => notice,
+        };
+        let obeyed = match notice {
+            None => return,
+            Some(Notice::Ended { meeting }) => meetings.end(&meeting).await,
+            Some(Notice::Changed { meeting }) => changed(&meetings, &cluster, &meeting).await,
+            Some(Notice::SigningKeys) => auth.refresh().await,
+            Some(Notice::Gap) => catch_up(&meetings, &auth, &cluster).await,
+        };
+        if let Err(error) = obeyed {
+            tracing::warn!(%error, "a notice could not be obeyed");
+        }
+    }
+}
+
+async fn changed(meetings: &Meetings, cluster: &Cluster, meeting: &MeetingId) -> Result<(), StoreError> {
+    if let Some(record) = cluster.store().find(meeting).await? {
+        meetings.settings_changed(meeting, record.settings).await;
+    }
+    Ok(())
+}
+
+/// Reads from the store what lost notices may have said.
+async fn catch_up(meetings: &Meetings, auth: &Auth, cluster: &Cluster) -> Result<(), StoreError> {
+    auth.refresh().await?;
+    for meeting in cluster.held() {
+        match cluster.store().find(&meeting).await? {
+            Some(record) if record.ended() => meetings.end(&meeting).await?,
+            Some(record) => meetings.settings_changed(&meeting, record.settings).await,
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+/// Hears from the store which signing keys other daemons were told to retire.
+async fn refresh(auth: Auth, shutdown: CancellationToken) {
+    let mut ticks = interval(KEY_REFRESH_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            _ = ticks.tick() => if let Err(error) = auth.refresh().await {
+                tracing::warn!(%error, "signing keys cannot be read");
+            }
         }
     }
 }

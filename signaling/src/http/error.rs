@@ -1,11 +1,11 @@
-//! Errors of REST calls: section 6.1.
+//! Errors of REST calls: section 9.2.
 
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use rand::rngs::SysError;
 use sluice_wire::signaling::{ApiError, ApiErrorBody, ApiErrorCode};
 
-use crate::live::{CreateError, EndError};
 use crate::secrets::PasswordError;
 use crate::store::StoreError;
 
@@ -22,7 +22,7 @@ impl Failure {
     }
 
     /// The daemon's own fault: logged here, and not told in detail.
-    fn internal(error: &dyn std::error::Error) -> Self {
+    pub(super) fn internal(error: &dyn std::error::Error) -> Self {
         tracing::error!(%error, "request failed");
         Self::new(ApiErrorCode::Internal, "the daemon failed")
     }
@@ -48,26 +48,18 @@ impl IntoResponse for Failure {
     }
 }
 
-impl From<CreateError> for Failure {
-    fn from(error: CreateError) -> Self {
+impl From<PasswordError> for Failure {
+    fn from(error: PasswordError) -> Self {
         match &error {
-            CreateError::MaxParticipants => Self::new(ApiErrorCode::BadRequest, error.to_string()),
-            CreateError::Password(PasswordError::Busy) => {
-                Self::new(ApiErrorCode::Unavailable, error.to_string())
-            }
-            CreateError::Password(_) | CreateError::Store(_) | CreateError::Entropy(_) => {
-                Self::internal(&error)
-            }
+            PasswordError::Busy => Self::new(ApiErrorCode::Unavailable, error.to_string()),
+            _ => Self::internal(&error),
         }
     }
 }
 
-impl From<EndError> for Failure {
-    fn from(error: EndError) -> Self {
-        match &error {
-            EndError::Unauthorized => Self::new(ApiErrorCode::Unauthorized, error.to_string()),
-            EndError::Store(_) => Self::internal(&error),
-        }
+impl From<SysError> for Failure {
+    fn from(error: SysError) -> Self {
+        Self::internal(&error)
     }
 }
 

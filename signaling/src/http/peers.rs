@@ -75,6 +75,13 @@ impl Peer {
     }
 }
 
+impl Peer {
+    /// The address; for IPv6 its /64.
+    pub(super) fn address(&self) -> IpAddr {
+        self.0.address
+    }
+}
+
 impl Drop for Admission {
     fn drop(&mut self) {
         if let Some(entry) = self.peers.lock().get_mut(&self.address) {
@@ -83,7 +90,8 @@ impl Drop for Admission {
     }
 }
 
-fn network(address: IpAddr) -> IpAddr {
+/// What one customer of a network has: an IPv4 address, or a /64 of IPv6.
+pub(super) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
         address @ IpAddr::V4(_) => address,

@@ -79,7 +79,11 @@ impl Server {
         loop {
             tokio::select! {
                 () = self.shutdown.cancelled() => return,
-                _ = sweep.tick() => self.peers.sweep(self.app.clock.now()),
+                _ = sweep.tick() => {
+                    let now = self.app.clock.now();
+                    self.peers.sweep(now);
+                    self.app.sweep(now);
+                }
                 accepted = listener.accept() => self.accepted(accepted).await,
             }
         }

@@ -4,10 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sluice_wire::signaling::{
-    CreateMeeting, DEFAULT_MAX_PARTICIPANTS, DisplayName, Join, MAX_PARTICIPANTS, MeetingCreated, MeetingId,
-    Password, Resume, Role, Token,
-};
+use sluice_wire::signaling::{DisplayName, MeetingId, Resume};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -16,26 +13,25 @@ use super::membership::{Command, Membership};
 use super::outbox::Outbox;
 use super::task;
 use crate::clock::Clock;
+use crate::cluster::Cluster;
 use crate::meeting::{Arrival, CloseCode, ConnectionId, Grant, MeetingSettings, MeetingTiming};
 use crate::metrics::Metrics;
 use crate::routers::{RouterEvent, Routers};
-use crate::secrets::{PasswordError, Passwords, TokenHash, meeting_id, token};
-use crate::store::{MeetingStore, NewMeeting, StoreError};
+use crate::secrets::token;
+use crate::store::{Store, StoreError};
 
 /// Messages that may wait for a meeting: it answers each in microseconds, and writes to the store once in 64 joins.
 const MAILBOX_COMMANDS: usize = 1_024;
-/// Ids to try: with 58 bits even a second draw is never seen.
-const ID_ATTEMPTS: usize = 3;
 
 /// What the meetings need.
 #[derive(Clone)]
 pub struct MeetingsParts {
     /// Where they are kept.
-    pub store: Arc<dyn MeetingStore>,
+    pub store: Arc<dyn Store>,
     /// Where their media is.
     pub routers: Routers,
-    /// Checks passwords.
-    pub passwords: Passwords,
+    /// Who owns them.
+    pub cluster: Cluster,
     /// Tells the time.
     pub clock: Clock,
     /// Counts.
@@ -56,61 +52,15 @@ pub struct Meetings {
     next_connection: Arc<AtomicU64>,
 }
 
-/// Why a meeting was not made.
-#[derive(Debug, thiserror::Error)]
-pub enum CreateError {
-    /// `max_participants` is out of range.
-    #[error("max_participants is 1 to {MAX_PARTICIPANTS}")]
-    MaxParticipants,
-    /// The password could not be hashed.
-    #[error(transparent)]
-    Password(#[from] PasswordError),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The operating system gives no entropy.
-    #[error("entropy: {0}")]
-    Entropy(#[from] rand::rngs::SysError),
-}
-
-/// Why a meeting was not ended.
-#[derive(Debug, thiserror::Error)]
-pub enum EndError {
-    /// No such meeting, or the token is not its host's.
-    #[error("no such meeting, or the token is not its host's")]
-    Unauthorized,
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// Why somebody was not let in.
+/// Why somebody could not be handed to the meeting.
 #[derive(Debug, thiserror::Error)]
 pub enum JoinRefusal {
-    /// No such meeting, or the password is wrong: which of them is not told.
-    #[error("no such meeting, or the password is wrong")]
-    Refused,
-    /// The meeting is over.
-    #[error("the meeting is over")]
-    Ended,
-    /// Too many passwords are being checked, or the meeting's mailbox is full.
+    /// The meeting's mailbox is full.
     #[error("too many are joining; try again")]
     Busy,
-    /// The password could not be checked.
-    #[error(transparent)]
-    Password(PasswordError),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
     /// The operating system gives no entropy.
     #[error("entropy: {0}")]
     Entropy(#[from] rand::rngs::SysError),
-}
-
-impl From<PasswordError> for JoinRefusal {
-    fn from(error: PasswordError) -> Self {
-        if matches!(error, PasswordError::Busy) { Self::Busy } else { Self::Password(error) }
-    }
 }
 
 impl Meetings {
@@ -132,58 +82,11 @@ impl Meetings {
         meetings
     }
 
-    /// Makes a meeting.
-    ///
-    /// # Errors
-    /// See [`CreateError`].
-    pub async fn create(
-        &self,
-        request: CreateMeeting,
-        join_url: String,
-    ) -> Result<MeetingCreated, CreateError> {
-        let max_participants = request.max_participants.unwrap_or(DEFAULT_MAX_PARTICIPANTS);
-        if !(1..=MAX_PARTICIPANTS).contains(&max_participants) {
-            return Err(CreateError::MaxParticipants);
-        }
-        let password_hash = match request.password {
-            Some(password) => Some(self.parts.passwords.hash(password).await?),
-            None => None,
-        };
-        let host_token = token()?;
-        let mut meeting = NewMeeting {
-            id: meeting_id()?,
-            account: None,
-            name: request.name.unwrap_or_default(),
-            settings: MeetingSettings { max_participants, ..MeetingSettings::default() },
-            password_hash,
-            host_token_hash: TokenHash::of(&host_token),
-            schedule: None,
-            duration_minutes: None,
-            created_at: self.parts.clock.now(),
-        };
-        let mut attempts_left = ID_ATTEMPTS;
-        loop {
-            attempts_left -= 1;
-            match self.parts.store.create(&meeting).await {
-                Err(StoreError::IdTaken) if attempts_left > 0 => meeting.id = meeting_id()?,
-                Err(error) => return Err(error.into()),
-                Ok(()) => break,
-            }
-        }
-        tracing::info!(meeting = %meeting.id, max_participants, "meeting made");
-        let NewMeeting { id: meeting_id, name, .. } = meeting;
-        Ok(MeetingCreated { meeting_id, host_token, name, max_participants, join_url })
-    }
-
     /// Ends a meeting for good; doing it again changes nothing.
     ///
     /// # Errors
-    /// See [`EndError`].
-    pub async fn end(&self, id: &MeetingId, host_token: &Token) -> Result<(), EndError> {
-        let meeting = self.parts.store.find(id).await?;
-        if !meeting.is_some_and(|meeting| meeting.host_token_hash.is_of(host_token)) {
-            return Err(EndError::Unauthorized);
-        }
+    /// If the store fails.
+    pub async fn end(&self, id: &MeetingId) -> Result<(), StoreError> {
         // First the store, then the task: a task that starts in between reads that the meeting is over.
         self.parts.store.end(id, self.parts.clock.now()).await?;
         let mailbox = self.live().get(id).cloned();
@@ -226,17 +129,11 @@ impl Meetings {
         Some(membership)
     }
 
-    /// Lets somebody in who may come in. The answer comes by the outbox.
+    /// Hands somebody who may come in to the meeting. The answer comes by the outbox.
     ///
     /// # Errors
     /// See [`JoinRefusal`].
-    pub async fn join(&self, join: Join, outbox: Outbox) -> Result<Membership, JoinRefusal> {
-        let (id, grant) = self.admit(&join.meeting_id, join.password, join.token.as_ref()).await?;
-        self.enter(id, join.display_name, grant, outbox)
-    }
-
-    /// Hands somebody who may come in to the meeting.
-    fn enter(
+    pub fn enter(
         &self,
         id: MeetingId,
         display_name: DisplayName,
@@ -259,41 +156,6 @@ impl Meetings {
 
     fn new_connection(&self) -> ConnectionId {
         ConnectionId(self.next_connection.fetch_add(1, Ordering::Relaxed))
-    }
-
-    /// Checks a token, or a password where none is shown. For each the work is the same whether there is no such meeting or what
-    /// is shown is wrong.
-    async fn admit(
-        &self,
-        meeting_id: &str,
-        password: Option<Password>,
-        token: Option<&Token>,
-    ) -> Result<(MeetingId, Grant), JoinRefusal> {
-        let passwords = &self.parts.passwords;
-        let record = match meeting_id.parse() {
-            Ok(id) => self.parts.store.find(&id).await?,
-            Err(_) => None,
-        };
-        let (record, role) = match (record, token) {
-            (Some(record), Some(token)) if record.host_token_hash.is_of(token) => (record, Some(Role::Host)),
-            (_, Some(_)) => return Err(JoinRefusal::Refused),
-            (Some(record), None) => {
-                if let Some(hash) = record.password_hash.clone()
-                    && !passwords.is_right(password, hash).await?
-                {
-                    return Err(JoinRefusal::Refused);
-                }
-                (record, None)
-            }
-            (None, None) => {
-                passwords.pretend(password).await?;
-                return Err(JoinRefusal::Refused);
-            }
-        };
-        if record.ended() {
-            return Err(JoinRefusal::Ended);
-        }
-        Ok((record.id, Grant { role, identity: None }))
     }
 
     /// Takes a meeting off the list if nobody has written to it; its task ends then.

@@ -6,6 +6,6 @@ mod membership;
 mod outbox;
 mod task;
 
-pub use directory::{CreateError, EndError, JoinRefusal, Meetings, MeetingsParts};
+pub use directory::{JoinRefusal, Meetings, MeetingsParts};
 pub use membership::Membership;
 pub use outbox::{Outbox, Outgoing, outbox};

@@ -51,6 +51,11 @@ impl Outbox {
         queued
     }
 
+    /// Breaks the connection, so that its client comes back, here or elsewhere.
+    pub fn break_off(&self) {
+        self.broken.cancel();
+    }
+
     /// [`Self::put`] of one message.
     #[must_use]
     pub fn send(&self, message: &DaemonMessage) -> bool {

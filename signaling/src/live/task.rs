@@ -12,11 +12,12 @@ use super::directory::Meetings;
 use super::journal;
 use super::membership::Command;
 use super::outbox::{Outbox, Outgoing, encode};
+use crate::cluster::Route;
 use crate::meeting::{
-    Action, CloseKind, ConnectionId, EMPTY_LINGER, Event, Meeting, MeetingSettings, NUMBERS_PER_BLOCK, Note,
-    Numbering, Stream,
+    Action, CloseKind, ConnectionId, EMPTY_LINGER, Event, Meeting, NUMBERS_PER_BLOCK, Note, Numbering, Stream,
 };
-use crate::routers::RouterEvent;
+use crate::routers::{RouterEvent, Wishes};
+use crate::store::Lease;
 
 /// Runs a meeting until nobody has been in it for a while.
 pub(super) async fn run(meetings: Meetings, id: MeetingId, mailbox: mpsc::Receiver<Command>) {
@@ -31,21 +32,32 @@ pub(super) async fn run(meetings: Meetings, id: MeetingId, mailbox: mpsc::Receiv
 async fn start(meetings: Meetings, id: MeetingId, mailbox: mpsc::Receiver<Command>) {
     // Read after the task was listed, so that an end that is noted meanwhile is either read here or comes by mailbox.
     let record = meetings.parts.store.find(&id).await;
-    let (settings, ended) = match record {
-        Ok(Some(record)) => {
-            let ended = record.ended();
-            (record.settings, ended)
+    let lease = meetings.parts.cluster.route(&id).await;
+    let (record, lease) = match (record, lease) {
+        (Ok(Some(record)), Ok(Route::Here(lease))) => (record, lease),
+        (Ok(_), Ok(_)) => {
+            // Gone, or another daemon has been faster since whoever joins was sent here: the way is asked for again.
+            return fail(&meetings, &id, mailbox);
         }
-        Ok(None) => (MeetingSettings::default(), true),
-        Err(error) => {
+        (Err(error), _) => {
             tracing::error!(meeting = %id, %error, "the meeting cannot be read");
             return fail(&meetings, &id, mailbox);
         }
+        (_, Err(error)) => {
+            tracing::error!(meeting = %id, %error, "the meeting cannot be had");
+            return fail(&meetings, &id, mailbox);
+        }
     };
+    let (ended, settings, account) = (record.ended(), record.settings, record.account);
+    let wishes = Wishes { region: settings.region.clone(), data_residency: settings.data_residency.clone() };
     let meeting = Meeting::new(id.clone(), settings, meetings.parts.timing);
     let mut task = Task {
         meetings,
         id,
+        lease,
+        account,
+        wishes,
+        lost: false,
         meeting,
         connections: BTreeMap::new(),
         streams: BTreeMap::new(),
@@ -76,6 +88,14 @@ fn fail(meetings: &Meetings, id: &MeetingId, mut mailbox: mpsc::Receiver<Command
 struct Task {
     meetings: Meetings,
     id: MeetingId,
+    /// The right to speak for the meeting.
+    lease: Lease,
+    /// Whose it is.
+    account: Option<String>,
+    /// Where its media wants to be.
+    wishes: Wishes,
+    /// The meeting is another daemon's by now, or cannot be written: nothing more may be told to anybody.
+    lost: bool,
     meeting: Meeting,
     /// Every connection of the meeting.
     connections: BTreeMap<ConnectionId, Outbox>,
@@ -113,8 +133,23 @@ impl Task {
                 }
             }
             self.count();
+            if self.lost {
+                // Connections break with their outboxes; clients come back to whoever has the meeting.
+                self.connections.values().for_each(Outbox::break_off);
+                while !self.meetings.retire(&self.id, &mailbox) {
+                    while let Ok(command) = mailbox.try_recv() {
+                        if let Command::Join { outbox, .. } | Command::Resume { outbox, .. } = command {
+                            outbox.break_off();
+                        }
+                    }
+                }
+                break;
+            }
         }
         tracing::debug!(meeting = %self.id, "meeting is empty");
+        if let Err(error) = self.meetings.parts.cluster.release(&self.lease).await {
+            tracing::warn!(meeting = %self.id, %error, "the meeting could not be given back");
+        }
     }
 
     fn retire_at(&mut self) -> Option<Time> {
@@ -175,7 +210,14 @@ impl Task {
             let now = self.meetings.parts.clock.now();
             let actions = self.meeting.handle(now, event);
             let notes: Vec<Note> = actions.iter().filter_map(note_of).collect();
-            journal::note(&self.id, &notes);
+            let parts = &self.meetings.parts;
+            let written =
+                journal::write(parts.store.as_ref(), &self.lease, &notes, self.account.as_deref(), now).await;
+            if let Err(error) = written {
+                tracing::error!(meeting = %self.id, %error, "the meeting is lost to this daemon");
+                self.lost = true;
+                break;
+            }
             for action in actions {
                 if action == Action::EndMeeting {
                     self.end_meeting(now, &mut events).await;
@@ -236,7 +278,7 @@ impl Task {
                 self.connections.remove(&connection);
             }
             Action::OpenSession(request, participant) => {
-                if parts.routers.open_session(room, participant, request).is_err() {
+                if parts.routers.open_session(room, participant, request, &self.wishes).is_err() {
                     events.push_back(Event::SessionRefused(request));
                 }
             }

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use super::event::{NoRouter, RegistryTiming, RouterEvent};
+use super::placement::Wishes;
 use super::records::{AttachmentId, RegisterError};
 use super::registry::Registry;
 use crate::clock::Clock;
@@ -67,7 +68,8 @@ impl Routers {
         self.with(|state, _| state.registry.sessions())
     }
 
-    /// Asks for a session; a [`RouterEvent::Opened`] or [`RouterEvent::Refused`] answers.
+    /// Asks for a session; a [`RouterEvent::Opened`] or [`RouterEvent::Refused`] answers. The room's first session decides where
+    /// the room is, as its meeting wishes.
     ///
     /// # Errors
     /// [`NoRouter`] if none can be asked; no event follows.
@@ -76,8 +78,25 @@ impl Routers {
         room: &str,
         participant: ParticipantId,
         request: RequestId,
+        wishes: &Wishes,
     ) -> Result<(), NoRouter> {
-        self.with(|state, now| state.registry.open_session(now, room, participant, request))
+        self.with(|state, now| state.registry.open_session(now, room, participant, request, wishes))
+    }
+
+    /// Takes over a session that a router brought along, for a participant who has resumed behind a restart of the daemon: its
+    /// media goes on as if nothing had been. `false` if no router has it (any more): the participant needs a new ticket.
+    pub fn adopt_session(&self, room: &str, participant: ParticipantId, session: &str) -> bool {
+        self.with(|state, _| state.registry.adopt(room, participant, session))
+    }
+
+    /// The rooms that have sessions which nobody has adopted.
+    pub(super) fn rooms_with_strangers(&self) -> Vec<String> {
+        self.with(|state, _| state.registry.rooms_with_strangers())
+    }
+
+    /// Closes such sessions at once: the room's meeting is over.
+    pub(super) fn close_strangers(&self, room: &str) {
+        self.with(|state, _| state.registry.close_strangers(room));
     }
 
     /// Ends a session.

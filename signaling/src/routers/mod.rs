@@ -12,6 +12,7 @@ mod service;
 
 pub use event::{NoRouter, RegistryTiming, RouterEvent};
 pub use handle::Routers;
+pub use placement::Wishes;
 pub use service::RouterControlService;
 
 #[cfg(test)]

@@ -36,9 +36,12 @@ pub(super) struct Router {
     pub(super) attachment: Option<AttachmentId>,
     pub(super) epoch: u64,
     pub(super) heard_at: Time,
+    pub(super) region: String,
     pub(super) shards: u32,
     pub(super) draining: bool,
     pub(super) cpu_permille: u32,
+    /// Sent and received.
+    pub(super) bits_per_second: u64,
     pub(super) asked_since_heartbeat: u64,
 }
 
@@ -46,7 +49,17 @@ pub(super) struct Router {
 pub(super) struct Room {
     pub(super) router: String,
     pub(super) sessions: BTreeMap<ParticipantId, String>,
+    /// Sessions that the router brought and nobody here has asked for, as behind a restart of the daemon: their participants
+    /// may be on their way back.
+    pub(super) strangers: BTreeMap<ParticipantId, Stranger>,
     pub(super) pending: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct Stranger {
+    pub(super) session: String,
+    /// When it is closed if nobody has adopted it.
+    pub(super) until: Time,
 }
 
 #[derive(Debug)]
@@ -62,6 +75,10 @@ pub(super) struct Request {
 
 impl Room {
     pub(super) const fn on(router: String) -> Self {
-        Self { router, sessions: BTreeMap::new(), pending: 0 }
+        Self { router, sessions: BTreeMap::new(), strangers: BTreeMap::new(), pending: 0 }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.sessions.is_empty() && self.strangers.is_empty() && self.pending == 0
     }
 }

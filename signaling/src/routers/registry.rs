@@ -1,9 +1,11 @@
 //! The state of all routers, without I/O: `(state, message, now) -> messages and events`.
 //!
-//! A session is *known* from the moment its `SessionOpened` came until it is closed from either side. A room is bound to a router
-//! while it has a known session or one that is being asked for.
+//! A session is *known* from the moment its `SessionOpened` came until it is closed from either side. One that a router brings
+//! and that is not known is a *stranger*: for a while it may be adopted, then it is closed. A room is bound to a router while it has
+//! a known session, a stranger, or one that is being asked for.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use sluice_proto::v1::{
     self, CloseRoom, CloseSession, EndReason, OpenSession, Register, Registered, RouterMessage, SessionEnded,
@@ -15,14 +17,16 @@ use sluice_wire::time::Time;
 use sluice_wire::track::ParticipantId;
 
 use super::event::{NoRouter, RegistryTiming, RouterEvent};
-use super::placement::{Candidate, least_loaded};
-use super::records::{AttachmentId, Output, RegisterError, Request, Room, Router};
+use super::placement::{Candidate, Load, Wishes, place};
+use super::records::{AttachmentId, Output, RegisterError, Request, Room, Router, Stranger};
 use crate::meeting::{CloseCode, RequestId};
 
 /// Routers that may be attached: more than a daemon with one store should place rooms on.
 pub(super) const MAX_ROUTERS: usize = 256;
 /// Requests that a router may owe answers to: at a millisecond each it is a time-out behind.
 const MAX_REQUESTS_PER_ROUTER: usize = 4_096;
+/// How long a stranger is left alone: as long as participants have to resume.
+pub(super) const STRANGER_GRACE: Duration = Duration::from_secs(30);
 /// A router is gone after so many heartbeats that did not come.
 const MISSED_HEARTBEATS: u32 = 3;
 
@@ -79,9 +83,11 @@ impl Registry {
             attachment: Some(attachment),
             epoch: register.epoch,
             heard_at: now,
+            region: register.region,
             shards: register.shards,
             draining: false,
             cpu_permille: 0,
+            bits_per_second: 0,
             asked_since_heartbeat: 0,
         };
         self.routers.insert(register.router_id.clone(), router);
@@ -89,12 +95,13 @@ impl Registry {
         let heartbeat_interval_ms =
             u32::try_from(self.timing.heartbeat_interval.as_millis()).unwrap_or(u32::MAX);
         self.send(attachment, signaling_message::Kind::Registered(Registered { heartbeat_interval_ms }));
-        self.reconcile(attachment, &register.router_id, register.sessions);
+        self.reconcile(now, attachment, &register.router_id, register.sessions);
         Ok(())
     }
 
-    /// What one side has and the other has not is ended on the side that has it.
-    fn reconcile(&mut self, attachment: AttachmentId, router: &str, theirs: Vec<SessionRef>) {
+    /// What this side has and the router has not is lost. What the router has and this side has not is a stranger, unless its room
+    /// is at another router by now: then it is closed.
+    fn reconcile(&mut self, now: Time, attachment: AttachmentId, router: &str, theirs: Vec<SessionRef>) {
         let mut unconfirmed = BTreeSet::new();
         for (name, room) in self.rooms.iter().filter(|(_, room)| room.router == router) {
             unconfirmed
@@ -102,15 +109,82 @@ impl Registry {
         }
         for SessionRef { room, participant, session } in theirs {
             let key = (room, participant, session);
-            if !unconfirmed.remove(&key) {
+            if !unconfirmed.remove(&key) && !self.shelter(now, router, &key) {
                 let (room, participant, session) = key;
-                let code = CloseCode::Removed as u32;
-                let close = CloseSession { room, participant, session, code };
-                self.send(attachment, signaling_message::Kind::CloseSession(close));
+                self.turn_away(attachment, room, participant, session);
             }
         }
         for (room, participant, session) in unconfirmed {
             self.lose(&room, participant, &session, Some(MediaLostReason::RouterGone));
+        }
+    }
+
+    /// Keeps a stranger for a while; `false` if it cannot stay.
+    fn shelter(
+        &mut self,
+        now: Time,
+        router: &str,
+        (room, participant, session): &(String, u32, String),
+    ) -> bool {
+        let Ok(participant) = ParticipantId::new(*participant) else { return false };
+        let elsewhere = self.rooms.get(room).is_some_and(|bound| bound.router != router);
+        let replaced = self.rooms.get(room).is_some_and(|bound| bound.sessions.contains_key(&participant));
+        if elsewhere || replaced {
+            return false;
+        }
+        let bound = self.rooms.entry(room.clone()).or_insert_with(|| Room::on(router.to_owned()));
+        let until = now + STRANGER_GRACE;
+        match bound.strangers.get_mut(&participant) {
+            // A stream that breaks again and again does not make the grace any longer.
+            Some(known) if known.session == *session => {}
+            Some(_) => return false,
+            None => {
+                bound.strangers.insert(participant, Stranger { session: session.clone(), until });
+            }
+        }
+        true
+    }
+
+    fn turn_away(&mut self, attachment: AttachmentId, room: String, participant: u32, session: String) {
+        let code = CloseCode::Removed as u32;
+        let close = CloseSession { room, participant, session, code };
+        self.send(attachment, signaling_message::Kind::CloseSession(close));
+    }
+
+    /// The rooms that have strangers.
+    pub(super) fn rooms_with_strangers(&self) -> Vec<String> {
+        let strange = self.rooms.iter().filter(|(_, room)| !room.strangers.is_empty());
+        strange.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Makes a stranger a known session: its participant has resumed. `false` if there is none of these names.
+    pub(super) fn adopt(&mut self, room: &str, participant: ParticipantId, session: &str) -> bool {
+        let Some(bound) = self.rooms.get_mut(room) else { return false };
+        let there = bound.strangers.get(&participant).is_some_and(|stranger| stranger.session == session);
+        if there {
+            bound.strangers.remove(&participant);
+            bound.sessions.insert(participant, session.to_owned());
+        }
+        there
+    }
+
+    /// Closes a room's strangers: its meeting is over.
+    pub(super) fn close_strangers(&mut self, room: &str) {
+        self.close_strangers_until(room, Time::MAX);
+    }
+
+    fn close_strangers_until(&mut self, room: &str, now: Time) {
+        let attachment = self.attachment_of(room).flatten();
+        let Some(bound) = self.rooms.get_mut(room) else { return };
+        let strangers = std::mem::take(&mut bound.strangers);
+        let (over, left): (BTreeMap<_, _>, _) =
+            strangers.into_iter().partition(|(_, stranger)| stranger.until <= now);
+        bound.strangers = left;
+        self.release(room);
+        if let Some(attachment) = attachment {
+            for (participant, stranger) in over {
+                self.turn_away(attachment, room.to_owned(), participant.get(), stranger.session);
+            }
         }
     }
 
@@ -122,6 +196,8 @@ impl Registry {
         match message.kind {
             Some(router_message::Kind::Heartbeat(heartbeat)) => {
                 router.cpu_permille = heartbeat.cpu_permille;
+                router.bits_per_second =
+                    heartbeat.received_bits_per_second.saturating_add(heartbeat.sent_bits_per_second);
                 router.asked_since_heartbeat = 0;
             }
             Some(router_message::Kind::Draining(v1::Draining {})) => router.draining = true,
@@ -164,6 +240,8 @@ impl Registry {
     fn opened(&mut self, request: Request, ticket: Ticket) {
         let Request { router, room, participant, request, .. } = request;
         let bound = self.rooms.entry(room.clone()).or_insert_with(|| Room::on(router));
+        // The router has ended whatever the participant had there before.
+        bound.strangers.remove(&participant);
         bound.sessions.insert(participant, ticket.session.clone());
         let ticket = Box::new(ticket);
         self.output.events.push_back(RouterEvent::Opened { room, request, participant, ticket });
@@ -203,6 +281,11 @@ impl Registry {
 
     fn forget(&mut self, room: &str, participant: ParticipantId, session: &str) -> bool {
         let Some(bound) = self.rooms.get_mut(room) else { return false };
+        if bound.strangers.get(&participant).is_some_and(|stranger| stranger.session == session) {
+            bound.strangers.remove(&participant);
+            self.release(room);
+            return false;
+        }
         let known = bound.sessions.get(&participant).is_some_and(|known| known == session);
         if known {
             bound.sessions.remove(&participant);
@@ -213,7 +296,7 @@ impl Registry {
 
     /// Unbinds a room from its router once nothing holds it there.
     fn release(&mut self, room: &str) {
-        if self.rooms.get(room).is_some_and(|room| room.sessions.is_empty() && room.pending == 0) {
+        if self.rooms.get(room).is_some_and(Room::is_empty) {
             self.rooms.remove(room);
         }
     }
@@ -225,10 +308,11 @@ impl Registry {
         room: &str,
         participant: ParticipantId,
         request: RequestId,
+        wishes: &Wishes,
     ) -> Result<(), NoRouter> {
         let name = match self.rooms.get(room) {
             Some(bound) => bound.router.clone(),
-            None => self.place().ok_or(NoRouter)?.to_owned(),
+            None => self.place(wishes).ok_or(NoRouter)?.to_owned(),
         };
         let owed = self.requests.values().filter(|request| request.router == name).count();
         let router = self.routers.get_mut(&name).ok_or(NoRouter)?;
@@ -255,13 +339,24 @@ impl Registry {
         Ok(())
     }
 
-    fn place(&self) -> Option<&str> {
+    fn place(&self, wishes: &Wishes) -> Option<&str> {
         let takes_rooms = |router: &Router| router.attachment.is_some() && !router.draining;
-        least_loaded(self.routers.iter().filter(|(_, router)| takes_rooms(router)).map(|(name, router)| {
-            let here = self.rooms.values().filter(|room| &room.router == name);
-            let sessions = here.map(|room| room.sessions.len() + room.pending).sum::<usize>() as u64;
-            Candidate::new(name, router.cpu_permille, router.shards, router.asked_since_heartbeat, sessions)
-        }))
+        let candidates =
+            self.routers.iter().filter(|(_, router)| takes_rooms(router)).map(|(name, router)| {
+                let here = || self.rooms.values().filter(|room| &room.router == name);
+                let participants =
+                    here().map(|room| room.sessions.len() + room.strangers.len() + room.pending);
+                let load = Load {
+                    cpu_permille: router.cpu_permille,
+                    bits_per_second: router.bits_per_second,
+                    shards: router.shards,
+                    asked: router.asked_since_heartbeat,
+                    participants: participants.sum::<usize>() as u64,
+                    rooms: here().count() as u64,
+                };
+                Candidate { router: name, region: &router.region, load }
+            });
+        place(candidates, wishes)
     }
 
     /// Ends a session. If its router has no stream now, it will when it registers again.
@@ -286,6 +381,7 @@ impl Registry {
         let Some(attachment) = self.attachment_of(room) else { return };
         if let Some(bound) = self.rooms.get_mut(room) {
             bound.sessions.clear();
+            bound.strangers.clear();
         }
         self.release(room);
         if let Some(attachment) = attachment {
@@ -327,6 +423,9 @@ impl Registry {
             self.settle(&room);
             self.output.events.push_back(RouterEvent::Refused { room, request });
         }
+        for room in self.rooms_with_strangers() {
+            self.close_strangers_until(&room, now);
+        }
         let silence = self.timing.heartbeat_interval * MISSED_HEARTBEATS;
         let silent = self.routers.iter().filter(|(_, router)| router.heard_at + silence <= now);
         for name in silent.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
@@ -346,6 +445,19 @@ impl Registry {
         }
         for (room, participant, session) in lost {
             self.lose(&room, participant, &session, Some(MediaLostReason::RouterGone));
+        }
+        // Strangers went with their router; nobody is to be told.
+        let left: Vec<String> = self
+            .rooms
+            .iter()
+            .filter(|(_, bound)| bound.router == name)
+            .map(|(room, _)| room.clone())
+            .collect();
+        for room in left {
+            if let Some(bound) = self.rooms.get_mut(&room) {
+                bound.strangers.clear();
+            }
+            self.release(&room);
         }
     }
 

@@ -22,6 +22,7 @@ use super::handle::{Routers, STREAM_QUEUE_MESSAGES, StreamSender};
 use super::records::RegisterError;
 use super::registry::MAX_ROUTERS;
 use crate::secrets::TokenHash;
+use crate::store::MeetingStore;
 
 /// How long a stream may stay silent before `Register`: a round trip and a half, generously.
 const REGISTER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -31,9 +32,9 @@ const MAX_STREAMS: usize = 2 * MAX_ROUTERS;
 const MAX_NAME_BYTES: usize = 64;
 
 /// Serves [`RouterControl`].
-#[derive(Debug)]
 pub struct RouterControlService {
     routers: Routers,
+    store: Arc<dyn MeetingStore>,
     token: Arc<TokenHash>,
     streams: Arc<Semaphore>,
     tasks: TaskTracker,
@@ -45,12 +46,14 @@ impl RouterControlService {
     #[must_use]
     pub fn new(
         routers: Routers,
+        store: Arc<dyn MeetingStore>,
         token: &Token,
         tasks: TaskTracker,
         shutdown: CancellationToken,
     ) -> RouterControlServer<Self> {
         let streams = Arc::new(Semaphore::new(MAX_STREAMS));
-        let service = Self { routers, token: Arc::new(TokenHash::of(token)), streams, tasks, shutdown };
+        let service =
+            Self { routers, store, token: Arc::new(TokenHash::of(token)), streams, tasks, shutdown };
         RouterControlServer::new(service)
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES)
@@ -70,6 +73,7 @@ impl RouterControl for RouterControlService {
         let (sender, receiver) = mpsc::channel(STREAM_QUEUE_MESSAGES);
         let attachment = Attachment {
             routers: self.routers.clone(),
+            store: Arc::clone(&self.store),
             token: Arc::clone(&self.token),
             inbound: request.into_inner(),
             sender,
@@ -84,6 +88,7 @@ impl RouterControl for RouterControlService {
 
 struct Attachment {
     routers: Routers,
+    store: Arc<dyn MeetingStore>,
     token: Arc<TokenHash>,
     inbound: Streaming<RouterMessage>,
     sender: StreamSender,
@@ -108,17 +113,20 @@ impl Attachment {
         // Only the registry holds the sending end from here on: when it lets go, the router sees the end of the stream.
         drop(self.sender);
         tracing::info!(router, region, epoch, "router attached");
-        let failure = loop {
-            tokio::select! {
-                () = over.cancelled() => break Some("detached".to_owned()),
-                () = self.shutdown.cancelled() => break None,
-                message = self.inbound.message() => match message {
-                    Ok(Some(message)) => self.routers.message(id, message),
-                    Ok(None) => break None, // a router that stops says so like this
-                    Err(status) => break Some(status.to_string()),
+        let serve = async {
+            loop {
+                tokio::select! {
+                    () = over.cancelled() => break Some("detached".to_owned()),
+                    () = self.shutdown.cancelled() => break None,
+                    message = self.inbound.message() => match message {
+                        Ok(Some(message)) => self.routers.message(id, message),
+                        Ok(None) => break None, // a router that stops says so like this
+                        Err(status) => break Some(status.to_string()),
+                    }
                 }
             }
         };
+        let (failure, ()) = futures_util::join!(serve, dismiss(&self.routers, self.store.as_ref()));
         self.routers.detach(id);
         match failure {
             None => tracing::info!(router, "router detached"),
@@ -158,6 +166,27 @@ impl Attachment {
         let kind = Some(signaling_message::Kind::RegistrationRefused(refused));
         if self.sender.send(Ok(SignalingMessage { kind })).await.is_err() {
             tracing::debug!("the refused router had gone");
+        }
+    }
+}
+
+/// Closes what routers have of meetings that are over. Sessions of the others are left alone: who was inside may be on the way
+/// back.
+async fn dismiss(routers: &Routers, store: &dyn MeetingStore) {
+    for room in routers.rooms_with_strangers() {
+        let lives = match room.parse() {
+            Ok(id) => match store.find(&id).await {
+                Ok(meeting) => meeting.is_some_and(|meeting| !meeting.ended()),
+                Err(error) => {
+                    // Not known to be over: media goes on.
+                    tracing::warn!(room, %error, "the meeting cannot be read");
+                    true
+                }
+            },
+            Err(_) => false,
+        };
+        if !lives {
+            routers.close_strangers(&room);
         }
     }
 }

@@ -11,8 +11,9 @@ use sluice_wire::time::Time;
 use sluice_wire::track::ParticipantId;
 
 use super::event::{NoRouter, RegistryTiming, RouterEvent};
+use super::placement::Wishes;
 use super::records::{AttachmentId, RegisterError};
-use super::registry::Registry;
+use super::registry::{Registry, STRANGER_GRACE};
 use crate::meeting::{CloseCode, RequestId};
 
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -78,7 +79,7 @@ fn two() -> Registry {
 /// Asks for a session; to whom the question went, and its id.
 fn ask(registry: &mut Registry, room: &str, participant: u32) -> (AttachmentId, u64) {
     let request = RequestId(u64::from(participant));
-    registry.open_session(NOW, room, id(participant), request).unwrap();
+    registry.open_session(NOW, room, id(participant), request, &Wishes::default()).unwrap();
     let sent = messages(registry);
     let [(to, ToRouter::OpenSession(open))] = &sent[..] else { panic!("{sent:?}") };
     assert_eq!((open.room.as_str(), open.participant), (room, participant));
@@ -125,7 +126,7 @@ fn load_decides_and_what_was_asked_since_counts() {
     says(&mut registry, NOW, A, cpu(500));
     says(&mut registry, NOW, B, cpu(490));
     let placed: Vec<_> = (1..=8).map(|n| ask(&mut registry, &format!("room{n}"), n).0).collect();
-    assert_eq!(placed, [B, B, B, B, B, A, B, A], "b until what it was asked makes up for the difference");
+    assert_eq!(placed, [B, B, B, A, B, A, B, A], "b until what it was asked makes up for the difference");
 }
 
 #[test]
@@ -137,7 +138,7 @@ fn a_draining_router_keeps_its_rooms_and_gets_no_new_ones() {
     assert_eq!(open(&mut registry, "room2", 3, &session('3')), B);
     assert_eq!(open(&mut registry, "room3", 4, &session('4')), B);
     says(&mut registry, NOW, B, FromRouter::Draining(Draining {}));
-    assert_eq!(registry.open_session(NOW, "room4", id(5), RequestId(5)), Err(NoRouter));
+    assert_eq!(registry.open_session(NOW, "room4", id(5), RequestId(5), &Wishes::default()), Err(NoRouter));
 }
 
 #[test]
@@ -258,16 +259,13 @@ fn a_broken_stream_costs_nothing_if_the_router_comes_back_with_its_sessions() {
     assert_eq!(open(&mut registry, "room1", 1, &session('1')), A);
     open(&mut registry, "room1", 2, &session('2'));
     registry.detach(A);
-    assert_eq!(registry.open_session(NOW, "room1", id(3), RequestId(3)), Err(NoRouter));
+    assert_eq!(registry.open_session(NOW, "room1", id(3), RequestId(3), &Wishes::default()), Err(NoRouter));
     assert_eq!(events(&mut registry), []);
     let has = |room: &str, participant, session| SessionRef { room: room.to_owned(), participant, session };
     let sessions = vec![has("room1", 1, session('1')), has("room9", 9, session('9'))];
     registry.register(NOW, LATER, Register { sessions, ..named("a") }).unwrap();
     let sent = messages(&mut registry);
-    let [(LATER, ToRouter::Registered(_)), (LATER, ToRouter::CloseSession(close))] = &sent[..] else {
-        panic!("{sent:?}")
-    };
-    assert_eq!((close.room.as_str(), close.participant, &close.session), ("room9", 9, &session('9')));
+    assert!(matches!(&sent[..], [(LATER, ToRouter::Registered(_))]), "{sent:?}");
     let gone = lost("room1", 2, &session('2'), MediaLostReason::RouterGone);
     assert_eq!(events(&mut registry), [gone]);
     assert_eq!(open(&mut registry, "room1", 3, &session('3')), LATER);
@@ -297,4 +295,123 @@ fn closing_a_room_forgets_its_sessions() {
     assert_eq!(registry.sessions(), 0);
     registry.expire(NOW + HEARTBEAT * 3);
     assert_eq!(events(&mut registry), []);
+}
+
+/// A registry that has just started, and a router that has sessions from before.
+fn restarted(sessions: &[(&str, u32, char)]) -> Registry {
+    let mut registry = registry();
+    let sessions = sessions.iter().map(|&(room, participant, digit)| SessionRef {
+        room: room.to_owned(),
+        participant,
+        session: session(digit),
+    });
+    registry.register(NOW, A, Register { sessions: sessions.collect(), ..named("a") }).unwrap();
+    registry.register(NOW, B, named("b")).unwrap();
+    messages(&mut registry);
+    registry
+}
+
+fn alive(registry: &mut Registry, now: Time) {
+    for who in [A, B] {
+        says(registry, now, who, FromRouter::Heartbeat(Heartbeat::default()));
+    }
+}
+
+fn closed(registry: &mut Registry) -> Vec<(String, u32)> {
+    let closed = messages(registry).into_iter().map(|(to, message)| match message {
+        ToRouter::CloseSession(close) if to == A => (close.room, close.participant),
+        other => panic!("{other:?}"),
+    });
+    closed.collect()
+}
+
+#[test]
+fn strangers_are_left_alone_for_a_while_and_may_be_adopted() {
+    let mut registry = restarted(&[("room1", 1, '1'), ("room1", 2, '2'), ("room2", 3, '3')]);
+    assert_eq!((registry.sessions(), registry.rooms_with_strangers().len()), (0, 2));
+    assert!(!registry.adopt("room1", id(1), &session('9')));
+    assert!(!registry.adopt("room2", id(1), &session('1')));
+    assert!(registry.adopt("room1", id(1), &session('1')));
+    assert!(!registry.adopt("room1", id(1), &session('1')), "it is known now");
+    assert_eq!(registry.sessions(), 1);
+    // Who joins meanwhile comes to the same router, loaded or not.
+    assert_eq!(open(&mut registry, "room2", 4, &session('4')), A);
+
+    let before = NOW + STRANGER_GRACE - Duration::from_nanos(1);
+    alive(&mut registry, before);
+    registry.expire(before);
+    assert_eq!(closed(&mut registry), []);
+    registry.expire(NOW + STRANGER_GRACE);
+    assert_eq!(closed(&mut registry), [("room1".to_owned(), 2), ("room2".to_owned(), 3)]);
+    assert_eq!((registry.sessions(), events(&mut registry)), (2, vec![]));
+}
+
+#[test]
+fn strangers_go_with_their_meeting_their_router_and_their_successor() {
+    let mut registry =
+        restarted(&[("room1", 1, '1'), ("room2", 2, '2'), ("room3", 3, '3'), ("room4", 4, '4')]);
+    registry.close_strangers("room1");
+    assert_eq!(closed(&mut registry), [("room1".to_owned(), 1)]);
+    let ended = SessionEnded {
+        room: "room2".to_owned(),
+        participant: 2,
+        session: session('2'),
+        reason: EndReason::Idle.into(),
+    };
+    says(&mut registry, NOW, A, FromRouter::SessionEnded(ended));
+    assert_eq!(open(&mut registry, "room3", 3, &session('5')), A);
+    assert_eq!(registry.rooms_with_strangers(), ["room4"]);
+    says(&mut registry, NOW + HEARTBEAT * 2, B, FromRouter::Heartbeat(Heartbeat::default()));
+    registry.expire(NOW + HEARTBEAT * 3);
+    assert_eq!(registry.rooms_with_strangers(), [""; 0]);
+    assert_eq!(events(&mut registry), [lost("room3", 3, &session('5'), MediaLostReason::RouterGone)]);
+    assert_eq!(open(&mut registry, "room4", 4, &session('6')), B);
+}
+
+#[test]
+fn the_grace_begins_once_and_a_room_is_at_one_router() {
+    let mut registry = restarted(&[("room1", 1, '1')]);
+    let has = |room: &str, participant, digit| SessionRef {
+        room: room.to_owned(),
+        participant,
+        session: session(digit),
+    };
+    registry.detach(A);
+    let later = NOW + Duration::from_secs(20);
+    let again = Register { sessions: vec![has("room1", 1, '1')], ..named("a") };
+    registry.register(later, LATER, again).unwrap();
+    let other = Register { epoch: 1, sessions: vec![has("room1", 7, '7')], ..named("b") };
+    registry.register(later, AttachmentId(4), other).unwrap();
+    let sent = messages(&mut registry);
+    let [(LATER, ToRouter::Registered(_)), (_, ToRouter::Registered(_)), (_, ToRouter::CloseSession(close))] =
+        &sent[..]
+    else {
+        panic!("{sent:?}")
+    };
+    assert_eq!((close.room.as_str(), close.participant), ("room1", 7), "the room is at a");
+    says(&mut registry, NOW + STRANGER_GRACE, LATER, FromRouter::Heartbeat(Heartbeat::default()));
+    registry.expire(NOW + STRANGER_GRACE);
+    let sent = messages(&mut registry);
+    assert!(
+        matches!(&sent[..], [(LATER, ToRouter::CloseSession(close))] if close.participant == 1),
+        "{sent:?}"
+    );
+}
+
+#[test]
+fn regions_and_residency_decide() {
+    let mut registry = registry();
+    registry.register(NOW, A, Register { region: "eu".to_owned(), ..named("a") }).unwrap();
+    registry.register(NOW, B, Register { region: "us".to_owned(), ..named("b") }).unwrap();
+    messages(&mut registry);
+    let mut placed = |room: &str, region: Option<&str>, only: Option<&str>| {
+        let own = |text: Option<&str>| text.map(str::to_owned);
+        let wishes = Wishes { region: own(region), data_residency: own(only) };
+        registry.open_session(NOW, room, id(1), RequestId(1), &wishes).ok()?;
+        messages(&mut registry).first().map(|(to, _)| *to)
+    };
+    assert_eq!(placed("room1", Some("us"), None), Some(B));
+    assert_eq!(placed("room2", Some("us"), None), Some(B));
+    assert_eq!(placed("room3", Some("us"), Some("eu")), Some(A));
+    assert_eq!(placed("room4", None, Some("mars")), None);
 }

@@ -4,7 +4,7 @@ use rand::TryRng as _;
 use rand::rngs::{SysError, SysRng};
 use sluice_wire::signaling::{MEETING_ID_ALPHABET, MEETING_ID_CHARS, MeetingId, Token};
 
-/// Random bytes of a token: 256 bits, so that a plain hash of it is as good as a slow one.
+/// Random bytes of a token or key: 256 bits, so that a plain hash of it is as good as a slow one.
 const TOKEN_BYTES: usize = 32;
 /// Bytes below this are spread evenly over the alphabet; the others are thrown away.
 const EVEN_BYTES: u8 = (256 / MEETING_ID_ALPHABET.len() * MEETING_ID_ALPHABET.len()) as u8;
@@ -27,14 +27,23 @@ pub fn meeting_id() -> Result<MeetingId, SysError> {
     }
 }
 
+/// A new symmetric key of 256 bits.
+///
+/// # Errors
+/// If the operating system gives no entropy.
+pub fn key_bytes() -> Result<[u8; TOKEN_BYTES], SysError> {
+    let mut bytes = [0; TOKEN_BYTES];
+    SysRng.try_fill_bytes(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// A new token: 64 hexadecimal digits.
 ///
 /// # Errors
 /// If the operating system gives no entropy.
 pub fn token() -> Result<Token, SysError> {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut bytes = [0; TOKEN_BYTES];
-    SysRng.try_fill_bytes(&mut bytes)?;
+    let bytes = key_bytes()?;
     let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
     Ok(Token::new(digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()))
 }

@@ -44,6 +44,9 @@ pub enum PasswordError {
     /// The stored hash is no PHC string.
     #[error("stored password hash: {0}")]
     Stored(#[from] phc::Error),
+    /// The operating system gives no entropy.
+    #[error("entropy: {0}")]
+    Entropy(#[from] rand::rngs::SysError),
     /// The thread that hashed is gone.
     #[error("password thread: {0}")]
     Thread(#[from] tokio::task::JoinError),
@@ -65,7 +68,7 @@ impl Passwords {
     /// # Errors
     /// If the operating system gives no entropy.
     pub fn new(hashes: Counter) -> Result<Self, PasswordError> {
-        let secret = super::token().map_err(|_| password_hash::Error::Crypto)?;
+        let secret = super::token()?;
         Ok(Self {
             admission: Arc::new(Semaphore::new(CONCURRENT_HASHES + WAITING_HASHES)),
             running: Arc::new(Semaphore::new(CONCURRENT_HASHES)),

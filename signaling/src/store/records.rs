@@ -74,7 +74,7 @@ pub struct Attendance {
 /// A chat message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// Rising within the meeting; given by its owner.
+    /// Rising within the owner that gave it.
     pub seq: u64,
     /// The message in JSON, as its owner likes it.
     pub body: String,
@@ -121,7 +121,7 @@ pub enum Durable {
         /// When.
         at: Time,
     },
-    /// A chat message. [`super::StoreError::IdTaken`] if there is one of its number.
+    /// A chat message. [`super::StoreError::IdTaken`] if the owner gave its number before.
     Message(Message),
     /// A host did something.
     Audit(AuditEntry),

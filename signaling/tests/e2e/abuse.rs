@@ -193,7 +193,7 @@ async fn rest_errors_are_as_the_table_has_them() {
         (post(json!({"password": ""}).to_string()), 400, "bad_request"),
         (post(" ".repeat(16 * 1024 + 1)), 413, "too_large"),
         (daemon.http.post(&meetings).body("{}"), 415, "unsupported_media_type"),
-        (daemon.http.get(&meetings), 405, "method_not_allowed"),
+        (daemon.http.put(&meetings), 405, "method_not_allowed"),
         (daemon.http.get(daemon.url("/nowhere")), 404, "not_found"),
         (daemon.http.get(daemon.url("/api/v1/ws")), 400, "bad_request"),
         (daemon.http.delete(format!("{meetings}/zzzzzzzzzzzz")), 401, "unauthorized"),

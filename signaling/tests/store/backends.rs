@@ -66,6 +66,10 @@ pub(crate) async fn postgres(name: &str) -> Option<Scratch> {
 }
 
 impl Scratch {
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     /// Another daemon's store on the same data.
     pub(crate) async fn again(&self) -> SqlStore {
         SqlStore::open(&Database::from(self.url.as_str())).await.unwrap()

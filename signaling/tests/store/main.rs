@@ -1,5 +1,6 @@
 //! One suite for every store: SQLite in memory and in a file always, PostgreSQL where `SLUICE_TEST_POSTGRES` names a server.
 
+#[expect(dead_code, reason = "shared with the suite of the REST interface, which starts daemons on it")]
 mod backends;
 mod cases;
 

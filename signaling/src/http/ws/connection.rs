@@ -13,8 +13,9 @@ use super::super::App;
 use super::super::peers::Peer;
 use super::Shutdown;
 use super::inbound::{Inbound, Verdict};
+use crate::http::auth::{Credential, Refusal};
 use crate::live::{JoinRefusal, Membership, Outbox, Outgoing, outbox};
-use crate::meeting::CloseKind;
+use crate::meeting::{self, CloseKind};
 use crate::rate::spread_millis;
 
 /// How often the daemon pings: often enough to keep the mappings of home routers, which forget after 30 s or more.
@@ -251,22 +252,37 @@ impl Reader<'_> {
                 return self.fail(fatal(ErrorCode::ResumeRefused, "there is nothing to go on with: join"));
             }
         }
-        let refusal = match self.app.meetings.join(join, self.outbox.clone()).await {
+        let Join { meeting_id, password, token, display_name, .. } = join;
+        let credential = Credential { meeting_id, password, token };
+        let now = self.app.clock.now();
+        let grant = match self.app.auth.admit(self.peer.address(), credential, now).await {
+            Ok(grant) => grant,
+            Err(refusal) => return self.refuse(&refusal),
+        };
+        let display_name = grant.display_name.unwrap_or(display_name);
+        let vouched = meeting::Grant { role: grant.role, identity: grant.identity };
+        match self.app.meetings.enter(grant.meeting.id, display_name, vouched, self.outbox.clone()) {
             Ok(membership) => {
                 self.membership = Some(membership);
-                return true;
+                true
             }
-            Err(refusal) => refusal,
-        };
+            Err(JoinRefusal::Busy) => self.refuse(&Refusal::Busy),
+            Err(JoinRefusal::Entropy(error)) => {
+                tracing::error!(%error, "join failed");
+                self.fail(fatal(ErrorCode::Internal, "the daemon failed"))
+            }
+        }
+    }
+
+    fn refuse(&mut self, refusal: &Refusal) -> bool {
         let error = |code| fatal(code, &refusal.to_string());
-        self.fail(match &refusal {
-            JoinRefusal::Refused => error(ErrorCode::JoinRefused),
-            JoinRefusal::Ended => error(ErrorCode::MeetingEnded),
-            JoinRefusal::Busy => ErrorMessage {
-                retry_after_ms: Some(self.shutdown.retry_after_ms()),
-                ..error(ErrorCode::RateLimited)
-            },
-            JoinRefusal::Password(_) | JoinRefusal::Store(_) | JoinRefusal::Entropy(_) => {
+        let later = Some(self.shutdown.retry_after_ms());
+        self.fail(match refusal {
+            Refusal::Refused => error(ErrorCode::JoinRefused),
+            Refusal::Ended => error(ErrorCode::MeetingEnded),
+            Refusal::LockedOut => error(ErrorCode::RateLimited),
+            Refusal::Busy => ErrorMessage { retry_after_ms: later, ..error(ErrorCode::RateLimited) },
+            Refusal::Password(_) | Refusal::Store(_) => {
                 tracing::error!(error = %refusal, "join failed");
                 fatal(ErrorCode::Internal, "the daemon failed")
             }

@@ -22,7 +22,7 @@ const LEFT: &str = "UPDATE attendance SET left_at = $1, left_reason = $2 \
      WHERE meeting_id = $3 AND participant = $4 AND left_at IS NULL";
 const MARK: &str = "INSERT INTO recording_marks (meeting_id, seq, kind, actor, at) \
      SELECT $1, COALESCE(MAX(seq), 0) + 1, $2, $3, $4 FROM recording_marks WHERE meeting_id = $1";
-const MESSAGE: &str = "INSERT INTO messages (meeting_id, seq, body, at) VALUES ($1, $2, $3, $4)";
+const MESSAGE: &str = "INSERT INTO messages (meeting_id, fence, seq, body, at) VALUES ($1, $2, $3, $4, $5)";
 const AUDIT: &str =
     "INSERT INTO audit (account, meeting_id, actor, action, detail, at) VALUES ($1, $2, $3, $4, $5, $6)";
 
@@ -30,7 +30,8 @@ const SNAPSHOT: &str = "SELECT snapshot FROM ownership WHERE meeting_id = $1";
 const MARKS: &str = "SELECT seq, kind, actor, at FROM recording_marks WHERE meeting_id = $1 ORDER BY seq";
 const ATTENDANCE: &str = "SELECT participant, identity, display_name, role, joined_at, left_at, left_reason FROM attendance \
      WHERE meeting_id = $1 AND participant > $2 ORDER BY participant LIMIT $3";
-const MESSAGES: &str = "SELECT seq, body, at FROM messages WHERE meeting_id = $1 ORDER BY seq DESC LIMIT $2";
+const MESSAGES: &str =
+    "SELECT seq, body, at FROM messages WHERE meeting_id = $1 ORDER BY fence DESC, seq DESC LIMIT $2";
 const AUDIT_LOG: &str = "SELECT id, account, actor, action, detail, at FROM audit WHERE meeting_id = $1 AND id > $2 \
      ORDER BY id LIMIT $3";
 
@@ -53,7 +54,7 @@ impl RecordStore for SqlStore {
                 return Err(StoreError::Fenced);
             }
             for write in writes {
-                apply(&mut transaction, &lease.meeting, write).await.map_err(taken)?;
+                apply(&mut transaction, lease, write).await.map_err(taken)?;
             }
             transaction.commit().await?;
             Ok(())
@@ -131,10 +132,10 @@ impl RecordStore for SqlStore {
 
 async fn apply(
     transaction: &mut Transaction<'_, Any>,
-    meeting: &MeetingId,
+    lease: &Lease,
     write: &Durable,
 ) -> Result<(), sqlx::Error> {
-    let id = meeting.as_str();
+    let id = lease.meeting.as_str();
     let query = match write {
         Durable::Started { at } => sqlx::query(STARTED).bind(unix_millis(*at)).bind(id),
         Durable::Joined { participant, identity, display_name, role, at } => sqlx::query(JOINED)
@@ -152,9 +153,12 @@ async fn apply(
         Durable::Mark { kind, actor, at } => {
             sqlx::query(MARK).bind(id).bind(kind.as_str()).bind(actor.as_str()).bind(unix_millis(*at))
         }
-        Durable::Message(Message { seq, body, at }) => {
-            sqlx::query(MESSAGE).bind(id).bind(signed(*seq)).bind(body.as_str()).bind(unix_millis(*at))
-        }
+        Durable::Message(Message { seq, body, at }) => sqlx::query(MESSAGE)
+            .bind(id)
+            .bind(signed(lease.fence))
+            .bind(signed(*seq))
+            .bind(body.as_str())
+            .bind(unix_millis(*at)),
         Durable::Audit(entry) => return note(transaction, entry).await,
         // Written with the fence.
         Durable::Snapshot(_) => return Ok(()),

@@ -50,10 +50,11 @@ CREATE TABLE attendance (
 
 CREATE TABLE messages (
     meeting_id TEXT   NOT NULL REFERENCES meetings (id),
-    seq        BIGINT NOT NULL,                   -- given by the owner, rising
+    fence      BIGINT NOT NULL,                   -- of the owner that gave the number
+    seq        BIGINT NOT NULL,                   -- rising within the owner
     body       TEXT   NOT NULL,                   -- JSON
     at         BIGINT NOT NULL,
-    PRIMARY KEY (meeting_id, seq)
+    PRIMARY KEY (meeting_id, fence, seq)
 );
 
 CREATE TABLE audit (

@@ -43,10 +43,11 @@ CREATE TABLE attendance (
 
 CREATE TABLE messages (
     meeting_id TEXT    NOT NULL REFERENCES meetings (id),
-    seq        INTEGER NOT NULL,            -- given by the owner, rising
+    fence      INTEGER NOT NULL,            -- of the owner that gave the number
+    seq        INTEGER NOT NULL,            -- rising within the owner
     body       TEXT    NOT NULL,            -- JSON
     at         INTEGER NOT NULL,
-    PRIMARY KEY (meeting_id, seq)
+    PRIMARY KEY (meeting_id, fence, seq)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE audit (

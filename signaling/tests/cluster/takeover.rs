@@ -1,0 +1,240 @@
+//! Daemons that find and replace one another. On one process's memory that stands for a shared bus, and on Redis.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sluice_signaling::bus::{Bus, BusFuture, LocalBus, Subscription};
+use sluice_signaling::clock::Clock;
+use sluice_signaling::cluster::{Cluster, ClusterParts, Notice, Route};
+use sluice_signaling::meeting::MeetingSettings;
+use sluice_signaling::secrets::TokenHash;
+use sluice_signaling::store::*;
+use sluice_wire::signaling::{MeetingId, MeetingName, Token};
+use sluice_wire::time::Time;
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+const ID: &str = "23456789abcd";
+const PATIENCE: Duration = Duration::from_secs(10);
+/// What the others take to go on with the meetings of a daemon that died.
+const TAKEOVER_LIMIT: Duration = Duration::from_secs(3);
+
+/// Memory that daemons of one process share.
+#[derive(Clone)]
+struct Shared(LocalBus);
+
+impl Bus for Shared {
+    fn publish<'a>(&'a self, topic: &'a str, message: &'a str) -> BusFuture<'a, ()> {
+        self.0.publish(topic, message)
+    }
+
+    fn subscribe<'a>(&'a self, topic: &'a str) -> BusFuture<'a, Subscription> {
+        self.0.subscribe(topic)
+    }
+
+    fn put<'a>(&'a self, hash: &'a str, fields: &'a [(String, String)], ttl: Duration) -> BusFuture<'a, ()> {
+        self.0.put(hash, fields, ttl)
+    }
+
+    fn fields<'a>(&'a self, hash: &'a str) -> BusFuture<'a, BTreeMap<String, String>> {
+        self.0.fields(hash)
+    }
+
+    fn remove<'a>(&'a self, hash: &'a str, field: &'a str) -> BusFuture<'a, ()> {
+        self.0.remove(hash, field)
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+}
+
+struct Member {
+    cluster: Cluster,
+    adopted: mpsc::Receiver<Lease>,
+    shutdown: CancellationToken,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Member {
+    fn start(id: &str, bus: Arc<dyn Bus>, store: &SqlStore) -> Self {
+        let url = format!("ws://{id}.example");
+        let parts =
+            ClusterParts { id: id.to_owned(), url, bus, store: Arc::new(store.clone()), clock: Clock::new() };
+        let cluster = Cluster::new(parts);
+        let (sender, adopted) = Cluster::adopted();
+        let shutdown = CancellationToken::new();
+        let (running, stop) = (cluster.clone(), shutdown.clone());
+        let task = tokio::spawn(async move { running.run(sender, stop).await });
+        Self { cluster, adopted, shutdown, task }
+    }
+
+    /// Dies at once, as if killed: its presence is not taken away.
+    fn kill(&self) {
+        self.task.abort();
+    }
+}
+
+async fn store() -> SqlStore {
+    let store = SqlStore::open(&Database::Memory).await.unwrap();
+    create(&store, ID).await;
+    store
+}
+
+async fn create(store: &SqlStore, text: &str) {
+    let meeting = NewMeeting {
+        id: text.parse().unwrap(),
+        account: None,
+        name: MeetingName::default(),
+        settings: MeetingSettings::default(),
+        password_hash: None,
+        host_token_hash: TokenHash::of(&Token::new("host".to_owned())),
+        schedule: None,
+        duration_minutes: None,
+        created_at: Time::ZERO,
+    };
+    store.create(&meeting).await.unwrap();
+}
+
+fn id() -> MeetingId {
+    ID.parse().unwrap()
+}
+
+fn mark() -> Durable {
+    Durable::Mark { kind: MarkKind::Started, actor: "host".to_owned(), at: Time::ZERO }
+}
+
+async fn here(cluster: &Cluster) -> Lease {
+    match cluster.route(&id()).await.unwrap() {
+        Route::Here(lease) => lease,
+        Route::There { daemon, .. } => panic!("at {daemon}"),
+    }
+}
+
+/// Waits until `cluster` knows where `daemon`, which owns the meeting, is.
+async fn there(cluster: &Cluster, daemon: &str) {
+    let route = timeout(PATIENCE, cluster.route(&id())).await.unwrap().unwrap();
+    let expected = Route::There { daemon: daemon.to_owned(), url: format!("ws://{daemon}.example") };
+    assert_eq!(route, expected);
+}
+
+async fn a_death_costs_nothing_that_was_acknowledged(bus: Arc<dyn Bus>) {
+    let store = store().await;
+    let first = Member::start("first", Arc::clone(&bus), &store);
+    let mut second = Member::start("second", Arc::clone(&bus), &store);
+    let before = here(&first.cluster).await;
+    there(&second.cluster, "first").await;
+    store.commit(&before, &[mark(), Durable::Snapshot("as it was".to_owned())]).await.unwrap();
+
+    first.kill();
+    let adopted = timeout(TAKEOVER_LIMIT, second.adopted.recv()).await.expect("taken over in time").unwrap();
+    assert_eq!((&adopted.meeting, adopted.daemon.as_str()), (&id(), "second"));
+    assert!(adopted.fence > before.fence);
+    assert_eq!(here(&second.cluster).await, adopted, "the same right, not a new one");
+    assert_eq!(store.snapshot(&id()).await.unwrap().as_deref(), Some("as it was"));
+    assert_eq!(store.marks(&id()).await.unwrap().len(), 1);
+    // The dead one wakes up and knows nothing.
+    assert!(matches!(store.commit(&before, &[mark()]).await, Err(StoreError::Fenced)));
+    store.commit(&adopted, &[mark()]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_death_costs_nothing_that_was_acknowledged_on_memory() {
+    a_death_costs_nothing_that_was_acknowledged(Arc::new(Shared(crate::buses::local()))).await;
+}
+
+#[tokio::test]
+async fn a_death_costs_nothing_that_was_acknowledged_on_redis() {
+    let Some(bus) = crate::buses::redis("takeover").await else { return };
+    a_death_costs_nothing_that_was_acknowledged(Arc::new(bus)).await;
+}
+
+#[tokio::test]
+async fn a_thousand_joins_claim_once() {
+    let store = store().await;
+    let member = Member::start("a", Arc::new(Shared(crate::buses::local())), &store);
+    let meeting = id();
+    let routes = (0..1_000).map(|_| member.cluster.route(&meeting));
+    let routes = futures_util::future::join_all(routes).await;
+    assert!(routes.iter().all(|route| matches!(route, Ok(Route::Here(lease)) if lease.fence == 1)));
+}
+
+#[tokio::test]
+async fn of_two_daemons_one_has_it() {
+    let store = store().await;
+    let bus = Shared(crate::buses::local());
+    let (a, b) =
+        (Member::start("a", Arc::new(bus.clone()), &store), Member::start("b", Arc::new(bus), &store));
+    let meeting = id();
+    let (at_a, at_b) = tokio::join!(a.cluster.route(&meeting), b.cluster.route(&meeting));
+    let owners = [at_a.unwrap(), at_b.unwrap()].into_iter().filter(|route| matches!(route, Route::Here(_)));
+    assert_eq!(owners.count(), 1);
+}
+
+#[tokio::test]
+async fn a_meeting_that_is_given_back_goes_anywhere_at_once() {
+    let store = store().await;
+    let bus = Shared(crate::buses::local());
+    let (a, b) =
+        (Member::start("a", Arc::new(bus.clone()), &store), Member::start("b", Arc::new(bus), &store));
+    let lease = here(&a.cluster).await;
+    a.cluster.release(&lease).await.unwrap();
+    assert_eq!(a.cluster.lease(&id()), None);
+    assert!(here(&b.cluster).await.fence > lease.fence);
+    there(&a.cluster, "b").await;
+    a.cluster.release(&lease).await.unwrap();
+    there(&a.cluster, "b").await;
+}
+
+/// An owner in the store that nobody has ever seen, as behind a restart of everything.
+#[tokio::test]
+async fn the_meetings_of_an_unknown_daemon_are_had_after_a_while() {
+    let store = store().await;
+    store.claim(&id(), "before the flood", None).await.unwrap();
+    let member = Member::start("a", Arc::new(Shared(crate::buses::local())), &store);
+    let lease = timeout(TAKEOVER_LIMIT, here(&member.cluster)).await.unwrap();
+    assert_eq!(lease.fence, 2);
+}
+
+#[tokio::test]
+async fn alone_there_is_nobody_to_wait_for() {
+    let store = store().await;
+    store.claim(&id(), "the process before", None).await.unwrap();
+    let member = Member::start("a", Arc::new(crate::buses::local()), &store);
+    let lease = timeout(Duration::from_millis(500), here(&member.cluster)).await.unwrap();
+    assert_eq!(lease.fence, 2);
+}
+
+#[tokio::test]
+async fn who_stops_is_not_missed_and_gives_nothing_away_by_force() {
+    let store = store().await;
+    let bus = Shared(crate::buses::local());
+    let a = Member::start("a", Arc::new(bus.clone()), &store);
+    let mut b = Member::start("b", Arc::new(bus.clone()), &store);
+    let lease = here(&a.cluster).await;
+    there(&b.cluster, "a").await;
+    a.cluster.release(&lease).await.unwrap();
+    a.shutdown.cancel();
+    a.task.await.unwrap();
+    assert!(!bus.fields("daemons").await.unwrap().contains_key("a"));
+    sleep(Duration::from_millis(1_500)).await;
+    assert!(b.adopted.try_recv().is_err(), "what was given back is nobody's until somebody joins");
+}
+
+#[tokio::test]
+async fn daemons_hear_what_others_did() {
+    let store = store().await;
+    let bus = Shared(crate::buses::local());
+    let (a, b) = (
+        Member::start("a", Arc::new(bus.clone()), &store),
+        Member::start("b", Arc::new(bus.clone()), &store),
+    );
+    let mut heard = b.cluster.notices().await.unwrap();
+    bus.publish("notices", "{\"what\":\"of a later version\"}").await.unwrap();
+    for notice in [Notice::Ended { meeting: id() }, Notice::SigningKeys] {
+        a.cluster.tell(&notice).await;
+        assert_eq!(timeout(PATIENCE, heard.next()).await.unwrap(), Some(notice));
+    }
+}
