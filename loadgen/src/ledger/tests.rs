@@ -132,7 +132,9 @@ const T2: (u8, bool, bool) = (2, false, true);
 #[test]
 fn what_a_frame_refers_to_follows_from_its_layer() {
     let mut ledger = TrackLedger::default();
-    for (number, layer) in [T0, T2_SYNC, T1_SYNC, T2, T0, T2_SYNC, T2, T0].into_iter().enumerate() {
+    for (number, layer) in
+        [T0, T2_SYNC, T1_SYNC, T2, T0, T2_SYNC, T2, T0, T1_SYNC, T2_SYNC].into_iter().enumerate()
+    {
         ledger.record(&layered(number as u64 * 33, 2, number as u64, layer));
     }
     let needs = |number: u64| match ledger.find(received(number * 33).unwrap(), number) {
@@ -149,8 +151,11 @@ fn what_a_frame_refers_to_follows_from_its_layer() {
         // Without a T1 since the last T0, and the T2 before it discardable.
         [Some(4), None],
         [Some(4), None],
+        [Some(7), None],
+        // A sync frame needs no T1, though there is one.
+        [Some(7), None],
     ];
-    assert_eq!((0..8).map(needs).collect::<Vec<_>>(), expected);
+    assert_eq!((0..10).map(needs).collect::<Vec<_>>(), expected);
 }
 
 #[test]

@@ -10,33 +10,28 @@ use crate::media::packetize::FrameLayer;
 pub(super) struct Gate {
     /// How many temporal layers are wanted.
     wanted: u8,
-    /// How many flow; never more than are wanted.
+    /// How many flow; never more than are wanted. Without any the encoding goes on with a key frame.
     flowing: u8,
-    needs_key_frame: bool,
 }
 
 impl Gate {
     /// Until the router says what is wanted everything leaves, so that media starts at once.
-    pub(super) const OPEN: Self = Self { wanted: MAX_LAYERS, flowing: MAX_LAYERS, needs_key_frame: false };
+    pub(super) const OPEN: Self = Self { wanted: MAX_LAYERS, flowing: MAX_LAYERS };
 
     /// So many temporal layers are wanted, 0: the encoding is not. Returns whether it has to go on with a key frame.
     pub(super) fn want(&mut self, temporal_layers: u8) -> bool {
         let restarts = self.wanted == 0 && temporal_layers > 0;
         self.wanted = temporal_layers;
         self.flowing = self.flowing.min(temporal_layers);
-        self.needs_key_frame |= temporal_layers == 0;
         restarts
     }
 
     /// Whether a frame leaves. The next ones are judged as if it did.
     pub(super) fn admit(&mut self, key: bool, layer: FrameLayer) -> bool {
-        if self.wanted == 0 || (self.needs_key_frame && !key) {
-            return false;
-        }
+        let next = self.flowing;
         if key {
-            self.needs_key_frame = false;
             self.flowing = self.wanted;
-        } else if layer.base_sync && layer.temporal_id == self.flowing && layer.temporal_id < self.wanted {
+        } else if layer.base_sync && layer.temporal_id == next && (1..self.wanted).contains(&next) {
             self.flowing += 1;
         }
         layer.temporal_id < self.flowing
@@ -72,6 +67,8 @@ mod tests {
         assert!(gate.want(3), "a key frame is needed");
         assert!(!gate.want(3), "once");
         assert_eq!(admitted(&mut gate, 1..8), [0_usize; 0]);
+        let odd = FrameLayer { base_sync: true, ..FrameLayer::default() };
+        assert!(!gate.admit(false, odd), "a base layer frame is no sync frame, whatever it says");
         assert_eq!(admitted(&mut gate, 0..4), [0, 1, 2, 3]);
     }
 
