@@ -32,7 +32,9 @@ impl Shard {
         let arrival = match page.kind {
             StateKind::Published => session.published.judge(page.page, page.pages, page.version),
             StateKind::Wanted => session.wanted.judge(page.page, page.pages, page.version),
-            StateKind::Shown | StateKind::Demand | StateKind::Speakers => return Err(DropReason::Misdirected),
+            StateKind::Shown | StateKind::Demand | StateKind::Speakers => {
+                return Err(DropReason::Misdirected);
+            }
         };
         let (version, status) = match arrival {
             Arrival::Known(version) => (version, AckStatus::Applied),
