@@ -19,6 +19,9 @@ use crate::meeting::{
 use crate::routers::{RouterEvent, Wishes};
 use crate::store::Lease;
 
+/// Commands that are answered by one write to the store, so that a meeting is as fast as the store is wide and not as it is near.
+const BATCH_COMMANDS: usize = 128;
+
 /// Runs a meeting until nobody has been in it for a while.
 pub(super) async fn run(meetings: Meetings, id: MeetingId, mailbox: mpsc::Receiver<Command>) {
     let shutdown = meetings.parts.shutdown.clone();
@@ -58,6 +61,9 @@ async fn start(meetings: Meetings, id: MeetingId, mailbox: mpsc::Receiver<Comman
         account,
         wishes,
         lost: false,
+        notes: Vec::new(),
+        actions: Vec::new(),
+        gone: Vec::new(),
         meeting,
         connections: BTreeMap::new(),
         streams: BTreeMap::new(),
@@ -66,7 +72,8 @@ async fn start(meetings: Meetings, id: MeetingId, mailbox: mpsc::Receiver<Comman
         counted: 0,
     };
     if ended {
-        task.feed(Event::End(EndedReason::EndedByHost)).await;
+        task.feed(Event::End(EndedReason::EndedByHost));
+        task.settle().await;
     }
     task.serve(mailbox).await;
 }
@@ -96,6 +103,12 @@ struct Task {
     wishes: Wishes,
     /// The meeting is another daemon's by now, or cannot be written: nothing more may be told to anybody.
     lost: bool,
+    /// What is to be written down before `actions` are done.
+    notes: Vec<Note>,
+    /// What the state machine said and is not done yet.
+    actions: Vec<Action>,
+    /// Connections that are over once `actions` are done: the last of them may be their close.
+    gone: Vec<ConnectionId>,
     meeting: Meeting,
     /// Every connection of the meeting.
     connections: BTreeMap<ConnectionId, Outbox>,
@@ -118,22 +131,31 @@ struct Line {
 impl Task {
     async fn serve(&mut self, mut mailbox: mpsc::Receiver<Command>) {
         let clock = self.meetings.parts.clock;
+        let mut batch = Vec::new();
         loop {
             let retire_at = self.retire_at();
             tokio::select! {
-                command = mailbox.recv() => match command {
-                    Some(command) => self.command(command).await,
-                    None => break,
-                },
-                () = clock.sleep_until(self.meeting.next_timeout()) => self.feed(Event::TimedOut).await,
+                received = mailbox.recv_many(&mut batch, BATCH_COMMANDS) => {
+                    if received == 0 {
+                        break;
+                    }
+                    for command in batch.drain(..) {
+                        self.command(command).await;
+                    }
+                }
+                () = clock.sleep_until(self.meeting.next_timeout()) => self.feed(Event::TimedOut),
                 () = clock.sleep_until(retire_at), if retire_at.is_some() => {
-                    if self.meetings.retire(&self.id, &mailbox) {
+                    if self.retire(&mailbox).await {
                         break;
                     }
                 }
             }
+            self.settle().await;
             self.count();
             if self.lost {
+                if let Err(error) = self.meetings.parts.cluster.release(&self.lease).await {
+                    tracing::warn!(meeting = %self.id, %error, "the meeting could not be given back");
+                }
                 // Connections break with their outboxes; clients come back to whoever has the meeting.
                 self.connections.values().for_each(Outbox::break_off);
                 while !self.meetings.retire(&self.id, &mailbox) {
@@ -147,9 +169,26 @@ impl Task {
             }
         }
         tracing::debug!(meeting = %self.id, "meeting is empty");
-        if let Err(error) = self.meetings.parts.cluster.release(&self.lease).await {
+    }
+
+    /// Gives the meeting back and leaves the list, unless somebody comes. In this order: a task that starts when this one is off the
+    /// list must not be given a right that is about to end.
+    async fn retire(&mut self, mailbox: &mpsc::Receiver<Command>) -> bool {
+        if !mailbox.is_empty() {
+            return false;
+        }
+        let cluster = &self.meetings.parts.cluster;
+        if let Err(error) = cluster.release(&self.lease).await {
             tracing::warn!(meeting = %self.id, %error, "the meeting could not be given back");
         }
+        if self.meetings.retire(&self.id, mailbox) {
+            return true;
+        }
+        match cluster.route(&self.id).await {
+            Ok(Route::Here(lease)) => self.lease = lease,
+            Ok(Route::There { .. }) | Err(_) => self.lost = true,
+        }
+        false
     }
 
     fn retire_at(&mut self) -> Option<Time> {
@@ -169,6 +208,8 @@ impl Task {
                 Event::Join(arrival)
             }
             Command::Resume { connection, participant, token, seq, outbox, reply } => {
+                // What it is to be sent again depends on what it was sent so far.
+                self.settle().await;
                 self.connections.insert(connection, outbox);
                 self.resuming = Some(reply);
                 let can_replay =
@@ -186,7 +227,11 @@ impl Task {
             Command::Settings(settings) => Event::SettingsChanged(settings),
             Command::End => Event::End(EndedReason::EndedByHost),
         };
-        self.feed(event).await;
+        let resumes = matches!(event, Event::Resume { .. });
+        self.feed(event);
+        if resumes {
+            self.settle().await;
+        }
     }
 
     async fn reserve_numbers(&mut self) {
@@ -194,30 +239,39 @@ impl Task {
             return;
         }
         match self.meetings.parts.store.reserve_numbers(&self.id, NUMBERS_PER_BLOCK).await {
-            Ok(numbers) => self.feed(Event::NumbersReserved(numbers)).await,
+            Ok(numbers) => self.feed(Event::NumbersReserved(numbers)),
             // The join goes on without a number and is refused as the daemon's failure.
             Err(error) => tracing::error!(meeting = %self.id, %error, "no participant numbers"),
         }
     }
 
-    /// Feeds an event and all that follow from doing what it leads to.
-    async fn feed(&mut self, event: Event) {
-        let mut events = VecDeque::from([event]);
-        while let Some(event) = events.pop_front() {
-            if let Event::Disconnected { connection, .. } = event {
-                self.connections.remove(&connection);
-            }
-            let now = self.meetings.parts.clock.now();
-            let actions = self.meeting.handle(now, event);
-            let notes: Vec<Note> = actions.iter().filter_map(note_of).collect();
+    /// Feeds an event. What comes of it is done by [`Self::settle`].
+    fn feed(&mut self, event: Event) {
+        if self.lost {
+            return;
+        }
+        if let Event::Disconnected { connection, .. } = event {
+            self.gone.push(connection);
+        }
+        let actions = self.meeting.handle(self.meetings.parts.clock.now(), event);
+        self.notes.extend(actions.iter().filter_map(note_of));
+        self.actions.extend(actions);
+    }
+
+    /// Writes down what has happened, then does what follows from it, and what follows from that.
+    async fn settle(&mut self) {
+        while !self.actions.is_empty() {
             let parts = &self.meetings.parts;
-            let written =
-                journal::write(parts.store.as_ref(), &self.lease, &notes, self.account.as_deref(), now).await;
+            let (store, now) = (parts.store.as_ref(), parts.clock.now());
+            let notes = std::mem::take(&mut self.notes);
+            let written = journal::write(store, &self.lease, &notes, self.account.as_deref(), now).await;
+            let actions = std::mem::take(&mut self.actions);
             if let Err(error) = written {
                 tracing::error!(meeting = %self.id, %error, "the meeting is lost to this daemon");
                 self.lost = true;
                 break;
             }
+            let mut events = VecDeque::new();
             for action in actions {
                 if action == Action::EndMeeting {
                     self.end_meeting(now, &mut events).await;
@@ -225,10 +279,14 @@ impl Task {
                     self.act(action, &mut events);
                 }
             }
+            events.into_iter().for_each(|event| self.feed(event));
+        }
+        for connection in self.gone.drain(..) {
+            self.connections.remove(&connection);
         }
         if let Some(reply) = self.resuming.take() {
             // Whoever asked may have gone.
-            reply.send(true).ok();
+            reply.send(!self.lost).ok();
         }
     }
 

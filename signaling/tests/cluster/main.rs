@@ -1,5 +1,6 @@
 //! One suite for every bus, and daemons that take meetings over from one another: in memory always, on Redis where
 //! `SLUICE_TEST_REDIS` names a server.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 mod bus;
 mod buses;

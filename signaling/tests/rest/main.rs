@@ -1,4 +1,5 @@
 //! The REST interface on real sockets: on SQLite always, on PostgreSQL where `SLUICE_TEST_POSTGRES` names a server.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 #[path = "../store/backends.rs"]
 #[expect(dead_code, reason = "shared with the suite of the stores, which uses all of it")]

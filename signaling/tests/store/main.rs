@@ -1,4 +1,5 @@
 //! One suite for every store: SQLite in memory and in a file always, PostgreSQL where `SLUICE_TEST_POSTGRES` names a server.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 #[expect(dead_code, reason = "shared with the suite of the REST interface, which starts daemons on it")]
 mod backends;
