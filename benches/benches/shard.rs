@@ -14,7 +14,8 @@ use sluice_router::clock::Clock;
 use sluice_router::core::benchmarking::Decision;
 use sluice_router::core::limits::{MAX_DATAGRAM_BYTES, PACING_INTERVAL};
 use sluice_router::core::{
-    Command, DatagramMeta, Drained, Event, OpenRequest, Path, Shard, ShardConfig, TransmitBatch,
+    Command, DatagramMeta, Drained, Event, OpenRequest, Path, Policy, Rights, Shard, ShardConfig,
+    TransmitBatch,
 };
 use sluice_wire::ticket::{Suite, Ticket};
 use sluice_wire::time::Time;
@@ -50,7 +51,7 @@ struct Hall {
 
 impl Hall {
     fn new(audience: usize) -> Self {
-        let config = ShardConfig { number: 0, addresses: vec![router()] };
+        let config = ShardConfig { number: 0, addresses: vec![router()], policy: Policy::default() };
         let mut hall = Self {
             now: Time::from_nanos(1_800_000_000_000_000_000),
             shard: Shard::new(config, [7; 32]),
@@ -84,6 +85,7 @@ impl Hall {
             room: "hall".to_owned(),
             participant: participant(person),
             suite: Suite::AeadAes128Gcm,
+            rights: Rights::default(),
         };
         self.shard.handle_command(self.now, Command::Open(request));
         match self.shard.poll_event() {

@@ -184,6 +184,7 @@ proptest! {
         }
         lab.client(VILLAIN).session = ClientSession::new(&ticket, lab::router(), lab.now, [0; 32]).unwrap();
         lab.client(VILLAIN).is_dead = true;
+        lab.villain = Some(person(VILLAIN));
         for deed in &deeds {
             villain.perform(&mut lab, deed);
         }

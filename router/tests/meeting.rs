@@ -102,8 +102,8 @@ fn what_cannot_be_shown_says_why() {
     let paused = WantedSlot { paused: true, ..want(3, Want::Track(person(2).track(CAMERA))) };
     lab.client(1).session.want(&[
         want(0, Want::Track(person(1).track(CAMERA))),
-        want(1, Want::Speaker(0)),
-        want(2, Want::Voice(0)),
+        want(1, Want::Speaker(1)),
+        want(2, Want::Voice(3)),
         paused,
         want(4, Want::Track(person(9).track(CAMERA))),
         want(5, Want::Nothing),
@@ -111,8 +111,8 @@ fn what_cannot_be_shown_says_why() {
     lab.run(300);
     let expected = [
         SlotStatus::NotAllowed,
-        SlotStatus::Unsupported,
-        SlotStatus::Unsupported,
+        SlotStatus::NotPublished,
+        SlotStatus::NotPublished,
         SlotStatus::Paused,
         SlotStatus::NotPublished,
         SlotStatus::NotPublished,

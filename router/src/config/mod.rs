@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 pub use self::secret::ControlToken;
+use crate::core::{DEFAULT_VIDEOS_PER_RECEIVER, DEFAULT_VOICES, MAX_VOICES, Policy, Preset};
 use crate::io::Listen;
 
 /// The port of a router whose configuration names none (RTP's registered port, which no other service of a router uses).
@@ -47,6 +48,8 @@ pub struct RouterConfig {
     pub public_addresses: Vec<SocketAddr>,
     /// Media.
     pub udp: UdpConfig,
+    /// How rooms share out quality where signaling says nothing else.
+    pub policy: PolicyConfig,
     /// The signaling daemon. Without it sessions are opened through [`RouterHandle`](crate::RouterHandle) only.
     pub signaling: Option<SignalingConfig>,
     /// Metrics over HTTP.
@@ -66,6 +69,26 @@ pub struct UdpConfig {
     pub listen: Vec<IpAddr>,
     /// One port for both families; 0 lets the system choose.
     pub port: u16,
+}
+
+/// How rooms share out quality: see [`Policy`].
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PolicyConfig {
+    /// Who gets how much of whom.
+    pub preset: Preset,
+    /// How many voices each hears, 1 to [`MAX_VOICES`].
+    pub voices: u8,
+    /// How many videos a receiver is sent at most.
+    pub videos_per_receiver: u16,
+}
+
+impl PolicyConfig {
+    /// The policy of rooms that are told no other.
+    #[must_use]
+    pub const fn policy(&self) -> Policy {
+        Policy { preset: self.preset, voices: self.voices, videos_per_receiver: self.videos_per_receiver }
+    }
 }
 
 /// The signaling daemon that the router serves.
@@ -118,6 +141,7 @@ impl Default for RouterConfig {
             max_batch_wait_us: 300,
             public_addresses: Vec::new(),
             udp: UdpConfig::default(),
+            policy: PolicyConfig::default(),
             signaling: None,
             metrics: None,
             log: LogConfig::default(),
@@ -129,6 +153,16 @@ impl Default for RouterConfig {
 impl Default for UdpConfig {
     fn default() -> Self {
         Self { listen: vec![IpAddr::from([0, 0, 0, 0])], port: DEFAULT_UDP_PORT }
+    }
+}
+
+impl Default for PolicyConfig {
+    fn default() -> Self {
+        Self {
+            preset: Preset::default(),
+            voices: DEFAULT_VOICES,
+            videos_per_receiver: DEFAULT_VIDEOS_PER_RECEIVER,
+        }
     }
 }
 
@@ -218,6 +252,9 @@ impl RouterConfig {
         }
         if self.public_addresses.iter().any(|address| address.ip().is_unspecified()) {
             return Err(wrong("public_addresses", "must be addresses that clients can reach"));
+        }
+        if self.policy.voices == 0 || self.policy.voices > MAX_VOICES {
+            return Err(wrong("policy.voices", format!("must be 1 to {MAX_VOICES}")));
         }
         if let Some(signaling) = &self.signaling {
             check_url(&signaling.url)?;

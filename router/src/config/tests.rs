@@ -11,6 +11,11 @@ public_addresses = ["203.0.113.7:0", "[2001:db8::7]:5004"]
 listen = ["0.0.0.0", "::"]
 port = 6000
 
+[policy]
+preset = "large_gallery"
+voices = 5
+videos_per_receiver = 9
+
 [signaling]
 url = "http://signaling.internal:7400"
 token = "not to be printed"
@@ -34,6 +39,8 @@ fn a_full_file_is_read() {
         (listen.ipv4, listen.ipv6, listen.port),
         (Some([0, 0, 0, 0].into()), Some([0; 16].into()), 6000)
     );
+    let policy = Policy { preset: Preset::LargeGallery, voices: 5, videos_per_receiver: 9 };
+    assert_eq!(config.policy.policy(), policy);
     assert!(!format!("{config:?}").contains("printed"));
     assert_eq!(config.signaling.unwrap().token.expose(), "not to be printed");
 }
@@ -43,6 +50,7 @@ fn an_empty_file_is_a_working_configuration() {
     let config = RouterConfig::from_toml("").unwrap();
     config.validate().unwrap();
     assert_eq!(config.listen().unwrap().port, DEFAULT_UDP_PORT);
+    assert_eq!(config.policy.policy(), Policy::default());
 }
 
 #[test]

@@ -21,6 +21,7 @@ use super::load::LoadMeter;
 use super::messages::{self, answer, checked, message, session_ref};
 use crate::clock::Clock;
 use crate::config::SignalingConfig;
+use crate::core::Policy;
 use crate::shell::{CommandError, ControlStatus, Gallery, Notice, Published, Switchboard};
 
 /// How long dialing may take.
@@ -62,6 +63,8 @@ pub(crate) struct Connection {
     pub(crate) gallery: Gallery,
     pub(crate) status: Arc<Published<ControlStatus>>,
     pub(crate) clock: Clock,
+    /// Of rooms for which signaling says nothing else.
+    pub(crate) policy: Policy,
     /// For the pauses between attempts.
     pub(crate) rng: ChaCha20Rng,
 }
@@ -218,9 +221,9 @@ impl Connection {
     ) -> Result<(), StreamError> {
         match wish.kind {
             Some(signaling_message::Kind::OpenSession(open)) => {
-                let asked = checked(&open).and_then(|(participant, suite)| {
-                    let asked =
-                        self.switchboard.open_for_listener(open.request_id, &open.room, participant, suite);
+                let asked = checked(&open).and_then(|(participant, suite, rights)| {
+                    let (id, room) = (open.request_id, &open.room);
+                    let asked = self.switchboard.open_for_listener(id, room, participant, suite, rights);
                     asked.map_err(Into::into)
                 });
                 if let Err(refusal) = asked {
@@ -232,6 +235,10 @@ impl Connection {
                 let code = messages::close_code(close.code);
                 patiently(|| self.switchboard.close_room(&close.room, code)).await;
             }
+            Some(signaling_message::Kind::SetPolicy(set)) => match messages::policy(&set, self.policy) {
+                Some(policy) => patiently(|| self.switchboard.set_policy(&set.room, policy)).await,
+                None => tracing::warn!(room = set.room, "signaling named a policy that is not known here"),
+            },
             Some(
                 signaling_message::Kind::Registered(_) | signaling_message::Kind::RegistrationRefused(_),
             )

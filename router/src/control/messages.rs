@@ -5,7 +5,7 @@ use sluice_wire::control::CloseCode;
 use sluice_wire::ticket::{PROTOCOL_VERSION, Suite, Ticket};
 use sluice_wire::track::ParticipantId;
 
-use crate::core::{EndReason, OpenRefused, SessionName};
+use crate::core::{EndReason, MAX_VOICES, OpenRefused, Policy, Preset, Rights, SessionName};
 use crate::shell::{Notice, OpenError, SessionRecord};
 
 pub(super) fn message(kind: Kind) -> RouterMessage {
@@ -76,7 +76,7 @@ impl From<OpenError> for Refusal {
 }
 
 /// What of a request for a session is more than a number or a name.
-pub(super) fn checked(open: &v1::OpenSession) -> Result<(ParticipantId, Suite), Refusal> {
+pub(super) fn checked(open: &v1::OpenSession) -> Result<(ParticipantId, Suite, Rights), Refusal> {
     let refusal = |code, error: &dyn std::error::Error| Refusal { code, message: error.to_string() };
     if open.protocol_version != PROTOCOL_VERSION {
         let message = format!("protocol version {} is not spoken here", open.protocol_version);
@@ -86,7 +86,30 @@ pub(super) fn checked(open: &v1::OpenSession) -> Result<(ParticipantId, Suite), 
         .map_err(|error| refusal(RefusalCode::Unsupported, &error))?;
     let participant =
         ParticipantId::new(open.participant).map_err(|error| refusal(RefusalCode::Invalid, &error))?;
-    Ok((participant, suite))
+    let rights = Rights { may_publish: !open.receive_only, may_take_screen: open.may_take_screen };
+    Ok((participant, suite, rights))
+}
+
+/// The policy that a message names; where it leaves something out, that of `default`.
+pub(super) fn policy(set: &v1::SetPolicy, default: Policy) -> Option<Policy> {
+    let preset = match v1::Preset::try_from(set.preset).ok()? {
+        v1::Preset::Unspecified => default.preset,
+        v1::Preset::SmallMeeting => Preset::SmallMeeting,
+        v1::Preset::MediumGallery => Preset::MediumGallery,
+        v1::Preset::LargeGallery => Preset::LargeGallery,
+        v1::Preset::Presentation => Preset::Presentation,
+        v1::Preset::Webinar => Preset::Webinar,
+        v1::Preset::AudioOnly => Preset::AudioOnly,
+    };
+    let voices = match set.voices {
+        0 => default.voices,
+        voices => u8::try_from(voices).unwrap_or(MAX_VOICES),
+    };
+    let videos_per_receiver = match set.videos_per_receiver {
+        0 => default.videos_per_receiver,
+        videos => u16::try_from(videos).unwrap_or(u16::MAX),
+    };
+    Some(Policy { preset, voices, videos_per_receiver })
 }
 
 /// A session's name from its 16 digits.
@@ -111,17 +134,41 @@ mod tests {
             participant: 5,
             suite: v1::Suite::AeadAes256Gcm.into(),
             protocol_version: PROTOCOL_VERSION,
+            receive_only: false,
+            may_take_screen: false,
         }
     }
 
     #[test]
     fn each_wrong_field_has_its_code() {
-        assert_eq!(checked(&open()), Ok((ParticipantId::new(5).unwrap(), Suite::AeadAes256Gcm)));
+        let participant = ParticipantId::new(5).unwrap();
+        assert_eq!(checked(&open()), Ok((participant, Suite::AeadAes256Gcm, Rights::default())));
         let code = |open| checked(&open).unwrap_err().code;
         assert_eq!(code(v1::OpenSession { protocol_version: 0, ..open() }), RefusalCode::Unsupported);
         assert_eq!(code(v1::OpenSession { suite: 0, ..open() }), RefusalCode::Unsupported);
         assert_eq!(code(v1::OpenSession { participant: 0, ..open() }), RefusalCode::Invalid);
         assert_eq!(code(v1::OpenSession { participant: 1 << 24, ..open() }), RefusalCode::Invalid);
+    }
+
+    #[test]
+    fn rights_are_those_of_a_meeting_unless_something_else_is_said() {
+        let rights = |open| checked(&open).unwrap().2;
+        let attendee = v1::OpenSession { receive_only: true, ..open() };
+        assert_eq!(rights(attendee), Rights { may_publish: false, may_take_screen: false });
+        let host = v1::OpenSession { may_take_screen: true, ..open() };
+        assert_eq!(rights(host), Rights { may_publish: true, may_take_screen: true });
+    }
+
+    #[test]
+    fn a_policy_is_that_of_the_router_where_nothing_else_is_said() {
+        let default = Policy { preset: Preset::Presentation, voices: 4, videos_per_receiver: 9 };
+        let set = v1::SetPolicy { room: "r".into(), preset: 0, voices: 0, videos_per_receiver: 0 };
+        assert_eq!(policy(&set, default), Some(default));
+        let set =
+            v1::SetPolicy { preset: v1::Preset::AudioOnly.into(), voices: 2, videos_per_receiver: 49, ..set };
+        let expected = Policy { preset: Preset::AudioOnly, voices: 2, videos_per_receiver: 49 };
+        assert_eq!(policy(&set, default), Some(expected));
+        assert_eq!(policy(&v1::SetPolicy { preset: 99, ..set }, default), None);
     }
 
     #[test]

@@ -134,7 +134,15 @@ impl Attached {
 
 fn open(request_id: u64, room: &str, participant: u32) -> v1::OpenSession {
     let suite = v1::Suite::from(Suite::AeadAes128Gcm).into();
-    v1::OpenSession { request_id, room: room.into(), participant, suite, protocol_version: PROTOCOL_VERSION }
+    v1::OpenSession {
+        request_id,
+        room: room.into(),
+        participant,
+        suite,
+        protocol_version: PROTOCOL_VERSION,
+        receive_only: false,
+        may_take_screen: false,
+    }
 }
 
 fn session(room: &str, participant: u32, ticket: &Ticket) -> SessionRef {

@@ -157,6 +157,22 @@ pub struct Counters {
     pub migrations: u64,
     /// Path challenges answered.
     pub paths_validated: u64,
+    /// Slots that changed to another encoding of the track that they showed.
+    pub layer_switches: u64,
+    /// Times that a room's dominant speaker changed.
+    pub speaker_changes: u64,
+    /// Voice lanes that changed to another voice.
+    pub voice_changes: u64,
+    /// Ticks of rooms with microphones.
+    pub room_ticks: u64,
+    /// Tracks that were not published for want of the right.
+    pub publish_refusals: u64,
+    /// Screens that were not published since another was shared.
+    pub screen_refusals: u64,
+    /// Screens that gave way to another.
+    pub screen_takeovers: u64,
+    /// Times that a receiver's bitrate was shared over its slots.
+    pub allocations: u64,
     drops: [u64; DropReason::COUNT],
 }
 
@@ -177,6 +193,14 @@ impl Default for Counters {
             sessions_ended: 0,
             migrations: 0,
             paths_validated: 0,
+            layer_switches: 0,
+            speaker_changes: 0,
+            voice_changes: 0,
+            room_ticks: 0,
+            publish_refusals: 0,
+            screen_refusals: 0,
+            screen_takeovers: 0,
+            allocations: 0,
             drops: [0; DropReason::COUNT],
         }
     }

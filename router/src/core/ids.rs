@@ -12,7 +12,7 @@ slotmap::new_key_type! {
 }
 
 /// A slot of a session: where a subscription ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct SlotRef {
     /// The receiving session.
     pub(crate) session: SessionKey,

@@ -48,6 +48,16 @@ pub const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 pub const TICK: Duration = Duration::from_millis(100);
 /// Sessions are spread over this many phases of a tick, so that their duties do not bunch up.
 pub const TICK_PHASES: usize = 10;
+/// A room listens to its microphones once in this many phases of a tick: every 40 ms, two packets of most voices.
+pub const ROOM_TICK_PHASES: usize = 4;
+/// An encoding that is wanted and of which nothing came for this long is not sent: its receivers get another.
+pub const SILENT_AFTER: Duration = Duration::from_secs(2);
+/// A room's sessions are told of its speakers at most this often (spec 4.9).
+pub const SPEAKERS_INTERVAL: Duration = Duration::from_millis(200);
+/// And at most this often per participant: a room of 1,000 hears of it every second, as it is a datagram for each.
+pub const SPEAKERS_INTERVAL_PER_PARTICIPANT: Duration = Duration::from_millis(1);
+/// A stated limit from here on is none, bit/s (spec 3.6).
+pub const UNLIMITED_BPS: u64 = 1 << 63;
 /// A session that was sent nothing for this long by its tick gets a ping, so that no gap exceeds 200 ms (spec 5.4).
 pub const KEEPALIVE_AFTER: Duration = Duration::from_millis(100);
 /// Interval of sender and receiver reports (spec 3.6).

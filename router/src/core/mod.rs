@@ -13,10 +13,12 @@
 //! (`shard/datagram.rs`); RTP goes to its track's pending list (`shard/media.rs`), RTCP to its handlers (`shard/rtcp.rs`);
 //! the flush forwards pending packets to each subscriber in turn (`shard/forward.rs`).
 
+mod allocation;
 mod batch;
 #[cfg(feature = "benchmarking")]
 pub mod benchmarking;
 mod counters;
+mod demand;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -26,11 +28,13 @@ mod key_frame;
 mod layers;
 pub mod limits;
 mod path;
+mod policy;
 mod pool;
 mod rewrite;
 mod room;
 mod session;
 mod shard;
+mod speakers;
 mod ssrc_table;
 mod track;
 
@@ -38,7 +42,8 @@ pub use self::batch::{Transmit, TransmitBatch};
 pub use self::counters::{Counters, DropReason};
 pub use self::ids::SessionName;
 pub use self::path::Path;
+pub use self::policy::{DEFAULT_VIDEOS_PER_RECEIVER, DEFAULT_VOICES, MAX_VOICES, Policy, Preset};
 pub use self::shard::{
-    Command, DatagramMeta, Drained, EndReason, Event, OpenRefused, OpenRequest, Shard, ShardConfig,
+    Command, DatagramMeta, Drained, EndReason, Event, OpenRefused, OpenRequest, Rights, Shard, ShardConfig,
     ShardGauges,
 };

@@ -42,7 +42,7 @@ pub(crate) struct Cap {
 }
 
 impl Cap {
-    const NONE: Self = Self { height: 0, fps: 0 };
+    pub(crate) const NONE: Self = Self { height: 0, fps: 0 };
     const HD: Self = Self { height: 720, fps: 0 };
     const MEDIUM: Self = Self { height: 360, fps: 0 };
     const THUMBNAIL: Self = Self { height: 180, fps: 15 };

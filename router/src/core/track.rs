@@ -1,13 +1,14 @@
 //! Published tracks and their encodings: where packets come in and who wants them.
 
-use sluice_wire::control::{PublishedEncoding, PublishedTrack};
+use sluice_wire::control::{Encodings, MAX_LAYERS, PublishedEncoding, PublishedTrack};
 use sluice_wire::descriptor::{Descriptors, vp8};
 use sluice_wire::ext::FrameMarking;
 use sluice_wire::payload_type::PayloadType;
 use sluice_wire::reception::Reception;
 use sluice_wire::time::Time;
-use sluice_wire::track::{TrackId, TrackKind};
+use sluice_wire::track::{TrackId, TrackKind, TrackNumber};
 
+use super::demand::{Demand, Wanted};
 use super::header::HeaderTemplate;
 use super::ids::{RoomKey, SessionKey, SlotRef};
 use super::key_frame::KeyFrameLimiter;
@@ -15,6 +16,7 @@ use super::layers::{LayerRates, Layers};
 use super::limits::{EXPECTED_PENDING_PACKETS, MAX_PENDING_PACKETS, PACING_QUANTUM_PACKETS};
 use super::pool::PoolSlot;
 use super::rewrite::{Incoming, PictureNumbers};
+use super::speakers::LevelMeter;
 
 /// A part of a pool slot.
 #[derive(Clone, Copy, Debug)]
@@ -75,12 +77,21 @@ pub(crate) struct Encoding {
     pub(crate) key_frames: KeyFrameLimiter,
     /// What each layer brings, whether or not anybody wants it.
     pub(crate) rates: LayerRates,
+    /// When a packet came last, or when the encoding was published or asked for.
+    pub(crate) last_sign: Time,
+    /// It is wanted and does not come.
+    pub(crate) is_silent: bool,
+    /// What all subscribers want together.
+    pub(crate) wanted: Wanted,
+    pub(crate) demand: Demand,
+    /// A subscriber left or wants less: `subscribers` may name slots that show something else, and `wanted` too much.
+    pub(crate) is_stale: bool,
     /// Reads the layers of packets without frame marking.
     pub(crate) descriptors: Descriptors,
 }
 
 impl Encoding {
-    fn new(published: PublishedEncoding, ssrc: u32) -> Self {
+    fn new(published: PublishedEncoding, ssrc: u32, now: Time) -> Self {
         Self {
             published,
             ssrc,
@@ -91,7 +102,21 @@ impl Encoding {
             stats: Reception::default(),
             key_frames: KeyFrameLimiter::default(),
             rates: LayerRates::default(),
+            last_sign: now,
+            is_silent: false,
+            wanted: Wanted::default(),
+            demand: Demand::new(layers_of(&published), now),
+            is_stale: false,
             descriptors: Descriptors::default(),
+        }
+    }
+
+    /// How many layers those up to `layers` are, in terms of what was published.
+    pub(crate) fn count_of(&self, layers: Layers) -> Wanted {
+        let all = layers_of(&self.published);
+        Wanted {
+            temporal: layers.temporal.saturating_add(1).min(all.temporal),
+            spatial: layers.spatial.saturating_add(1).min(all.spatial),
         }
     }
 
@@ -106,10 +131,12 @@ impl Encoding {
     pub(crate) fn bitrate(&self, layers: Layers, now: Time) -> Option<u32> {
         self.rates.bitrate(layers, now)
     }
+}
 
-    pub(crate) fn unsubscribe(&mut self, subscriber: SlotRef) {
-        self.subscribers.retain(|other| *other != subscriber);
-    }
+/// All layers of an encoding; where that was not said, as many as there may be.
+fn layers_of(published: &PublishedEncoding) -> Wanted {
+    let or_all = |layers: u8| if layers == 0 { MAX_LAYERS } else { layers };
+    Wanted { temporal: or_all(published.temporal_layers), spatial: or_all(published.spatial_layers) }
 }
 
 /// A published source.
@@ -122,6 +149,10 @@ pub(crate) struct Track {
     pub(crate) payload_type: PayloadType,
     pub(crate) muted: bool,
     pub(crate) encodings: Vec<Encoding>,
+    /// Of a microphone: how loud it is.
+    pub(crate) level: LevelMeter,
+    /// The demand for it may have changed.
+    pub(crate) is_stale: bool,
 }
 
 impl Track {
@@ -131,6 +162,7 @@ impl Track {
         owner: SessionKey,
         room: RoomKey,
         published: &PublishedTrack,
+        now: Time,
         ssrc_of: impl Fn(&PublishedEncoding) -> u32,
     ) -> Self {
         Self {
@@ -144,9 +176,23 @@ impl Track {
                 .encodings
                 .as_slice()
                 .iter()
-                .map(|encoding| Encoding::new(*encoding, ssrc_of(encoding)))
+                .map(|encoding| Encoding::new(*encoding, ssrc_of(encoding), now))
                 .collect(),
+            level: LevelMeter::default(),
+            is_stale: false,
         }
+    }
+
+    /// What was published under `number`.
+    pub(crate) fn published(&self, number: TrackNumber) -> Option<PublishedTrack> {
+        let encodings: Vec<PublishedEncoding> = self.encodings.iter().map(|of| of.published).collect();
+        Some(PublishedTrack {
+            number,
+            kind: self.kind,
+            payload_type: self.payload_type,
+            muted: self.muted,
+            encodings: Encodings::from_slice(&encodings)?,
+        })
     }
 
     /// Whether `published` describes the same streams; if so only its flags may differ.
@@ -154,11 +200,5 @@ impl Track {
         self.kind == published.kind
             && self.payload_type == published.payload_type
             && self.encodings.iter().map(|encoding| &encoding.published).eq(published.encodings.as_slice())
-    }
-
-    /// The best encoding of at most `max_height` (0: no limit), or the smallest if all are higher.
-    pub(crate) fn encoding_for_height(&self, max_height: u16) -> u8 {
-        let fits = |encoding: &Encoding| max_height == 0 || encoding.published.height <= max_height;
-        self.encodings.iter().rposition(fits).unwrap_or(0) as u8
     }
 }

@@ -20,7 +20,7 @@ pub(super) struct RouterCollector {
 type Number = fn(&ShardSnapshot) -> u64;
 
 /// Name (without the `_total` that the encoder adds), help, and where the number is.
-const COUNTERS: [(&str, &str, Number); 23] = [
+const COUNTERS: [(&str, &str, Number); 31] = [
     ("datagrams_received", "Datagrams handed to the shard", |s| s.counters.datagrams_in),
     ("received_bytes", "UDP payload received", |s| s.counters.bytes_in),
     ("sent_bytes", "UDP payload sealed for sending", |s| s.counters.bytes_out),
@@ -39,6 +39,14 @@ const COUNTERS: [(&str, &str, Number); 23] = [
     ("sessions_ended", "Sessions ended", |s| s.counters.sessions_ended),
     ("session_migrations", "Sessions that moved to another address", |s| s.counters.migrations),
     ("paths_validated", "Path challenges answered", |s| s.counters.paths_validated),
+    ("layer_switches", "Slots that changed to another encoding", |s| s.counters.layer_switches),
+    ("speaker_changes", "Changes of rooms' dominant speakers", |s| s.counters.speaker_changes),
+    ("voice_changes", "Voice lanes that changed to another voice", |s| s.counters.voice_changes),
+    ("room_ticks", "Ticks of rooms with microphones", |s| s.counters.room_ticks),
+    ("publish_refusals", "Tracks refused to those who may not publish", |s| s.counters.publish_refusals),
+    ("screen_refusals", "Screens refused since another was shared", |s| s.counters.screen_refusals),
+    ("screen_takeovers", "Screens that gave way to another", |s| s.counters.screen_takeovers),
+    ("allocations", "Times that a receiver's bitrate was shared over its slots", |s| s.counters.allocations),
     ("socket_receive_calls", "Receive calls", |s| s.io.receive_calls),
     ("socket_messages_received", "Messages received, coalesced ones counted once", |s| s.io.messages_in),
     ("socket_receive_truncated", "Messages too long for their buffer", |s| s.io.truncated_in),

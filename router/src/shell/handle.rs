@@ -17,7 +17,7 @@ use super::stats::{ControlStatus, Published, RouterSnapshot, ShardSnapshot};
 use super::switchboard::{CommandError, OpenError, Switchboard};
 use super::thread::ShardFailure;
 use crate::clock::Clock;
-use crate::core::SessionName;
+use crate::core::{Policy, Rights, SessionName};
 
 /// Signaling is told of the end for at most this long, after the shards have stopped.
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
@@ -95,7 +95,30 @@ impl RouterHandle {
         participant: ParticipantId,
         suite: Suite,
     ) -> Result<Ticket, OpenError> {
-        self.switchboard.open(room, participant, suite).await
+        self.open_session_with(room, participant, suite, Rights::default()).await
+    }
+
+    /// Opens a session with other rights than those of somebody in a meeting.
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing was opened then.
+    pub async fn open_session_with(
+        &self,
+        room: &str,
+        participant: ParticipantId,
+        suite: Suite,
+        rights: Rights,
+    ) -> Result<Ticket, OpenError> {
+        self.switchboard.open(room, participant, suite, rights).await
+    }
+
+    /// Changes the policy of a room. Nothing happens if there is none of the name; a room forgets its policy when its last
+    /// session ends.
+    ///
+    /// # Errors
+    /// [`CommandError`] if the shard did not take the command.
+    pub fn set_policy(&self, room: &str, policy: Policy) -> Result<(), CommandError> {
+        self.switchboard.set_policy(room, policy)
     }
 
     /// Ends a participant's session; with `session` given, only if it is that one. Nothing happens if there is none.

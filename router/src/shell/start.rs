@@ -86,7 +86,10 @@ pub async fn start(config: RouterConfig) -> Result<RouterHandle, StartError> {
     for (number, sockets) in (0..=u8::MAX).zip(group.shards) {
         let mut seed = [0; 32];
         seeds.fill_bytes(&mut seed);
-        let core = Shard::new(ShardConfig { number, addresses: public_addresses.clone() }, seed);
+        let core = Shard::new(
+            ShardConfig { number, addresses: public_addresses.clone(), policy: config.policy.policy() },
+            seed,
+        );
         shards.push(crew.hire(core, usize::from(number), sockets).map_err(StartError::Thread)?);
     }
     // The last sender beside the threads' own: the queue ends when the last thread does.
@@ -116,6 +119,7 @@ pub async fn start(config: RouterConfig) -> Result<RouterHandle, StartError> {
             gallery: gallery.clone(),
             status,
             clock,
+            policy: config.policy.policy(),
             rng: ChaCha20Rng::from_rng(&mut seeds),
         };
         farewells.push(tokio::spawn(connection.run(stopped.clone())));

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::directory::Directory;
 use super::stats::{Published, ShardSnapshot};
 use crate::clock::Clock;
-use crate::core::{Command, EndReason, Event, OpenRefused, OpenRequest, SessionName};
+use crate::core::{Command, EndReason, Event, OpenRefused, OpenRequest, Policy, Rights, SessionName};
 
 /// Commands that wait for a shard. It takes them within a round; a full mailbox means that it is far behind.
 pub(super) const MAILBOX_COMMANDS: usize = 1_024;
@@ -173,9 +173,10 @@ impl Switchboard {
         room: &str,
         participant: ParticipantId,
         suite: Suite,
+        rights: Rights,
     ) -> Result<Ticket, OpenError> {
         let (origin, answer) = oneshot::channel();
-        self.request(room, participant, suite, Origin::Caller(origin))?;
+        self.request(room, participant, suite, rights, Origin::Caller(origin))?;
         answer.await.unwrap_or(Err(OpenError::Stopped)).map(|ticket| *ticket)
     }
 
@@ -186,9 +187,10 @@ impl Switchboard {
         room: &str,
         participant: ParticipantId,
         suite: Suite,
+        rights: Rights,
     ) -> Result<(), OpenError> {
         let generation = self.state().generation;
-        self.request(room, participant, suite, Origin::Listener { generation, request })
+        self.request(room, participant, suite, rights, Origin::Listener { generation, request })
     }
 
     fn request(
@@ -196,6 +198,7 @@ impl Switchboard {
         room: &str,
         participant: ParticipantId,
         suite: Suite,
+        rights: Rights,
         origin: Origin,
     ) -> Result<(), OpenError> {
         let mut state = self.state();
@@ -208,7 +211,8 @@ impl Switchboard {
         let is_overloaded =
             |shard: usize| self.shards.get(shard).is_some_and(|shard| shard.get().is_overloaded(now));
         let shard = state.directory.place(room, is_overloaded);
-        let command = Command::Open(OpenRequest { request, room: room.to_owned(), participant, suite });
+        let command =
+            Command::Open(OpenRequest { request, room: room.to_owned(), participant, suite, rights });
         if let Err(error) = self.mailboxes[shard].send(command) {
             state.directory.abandoned(room);
             return Err(match error {
@@ -234,6 +238,11 @@ impl Switchboard {
     /// Ends all sessions of a room.
     pub(crate) fn close_room(&self, room: &str, code: CloseCode) -> Result<(), CommandError> {
         self.command_room(room, |room| Command::CloseRoom { room, code })
+    }
+
+    /// Changes the policy of a room.
+    pub(crate) fn set_policy(&self, room: &str, policy: Policy) -> Result<(), CommandError> {
+        self.command_room(room, |room| Command::SetPolicy { room, policy })
     }
 
     fn command_room(&self, room: &str, command: impl FnOnce(String) -> Command) -> Result<(), CommandError> {

@@ -17,9 +17,10 @@ use sluice_client::session::{
     ClientSession, EncodingConfig, Event as ClientEvent, OutgoingFrame, ReceivedFrame, TrackConfig,
 };
 use sluice_router::core::{
-    Command, DatagramMeta, Drained, DropReason, Event, OpenRequest, Shard, ShardConfig, TransmitBatch,
+    Command, DatagramMeta, Drained, DropReason, Event, OpenRequest, Policy, Rights, Shard, ShardConfig,
+    TransmitBatch,
 };
-use sluice_wire::control::{ShownSlot, Want, WantedSlot};
+use sluice_wire::control::{Demand, ShownSlot, Speaker, Want, WantedSlot};
 use sluice_wire::ticket::{Suite, Ticket};
 use sluice_wire::time::Time;
 use sluice_wire::track::{ParticipantId, TrackKind, TrackNumber};
@@ -39,6 +40,11 @@ pub struct Client {
     /// Nothing is sent or received any more.
     pub is_dead: bool,
     pub wants_key_frame: Vec<(TrackNumber, u8)>,
+    /// How loud its person is, -dBov.
+    pub level: u8,
+    /// What the router told last of each encoding, and of the speakers.
+    pub demand: BTreeMap<(TrackNumber, u8), Demand>,
+    pub speakers: Vec<Speaker>,
 }
 
 /// The laboratory.
@@ -55,6 +61,8 @@ pub struct Lab {
     /// All that the router sent, in order, if anybody listens.
     pub tap: Option<Vec<(SocketAddr, Vec<u8>)>>,
     frame_number: u64,
+    /// One whose frames may be anything.
+    pub villain: Option<ParticipantId>,
     /// Wraps every call into the shard while it works on packets.
     pub count_shard: Option<fn(&mut dyn FnMut())>,
 }
@@ -81,7 +89,10 @@ impl Lab {
     pub fn new() -> Self {
         Self {
             now: Time::from_nanos(1_800_000_000_000_000_000),
-            shard: Shard::new(ShardConfig { number: SHARD, addresses: vec![router()] }, [7; 32]),
+            shard: Shard::new(
+                ShardConfig { number: SHARD, addresses: vec![router()], policy: Policy::default() },
+                [7; 32],
+            ),
             batch: TransmitBatch::new(),
             clients: Vec::new(),
             events: Vec::new(),
@@ -89,6 +100,7 @@ impl Lab {
             astray: BTreeMap::new(),
             tap: None,
             frame_number: 0,
+            villain: None,
             count_shard: None,
         }
     }
@@ -106,11 +118,16 @@ impl Lab {
     }
 
     pub fn open(&mut self, number: u32) -> Result<Ticket, String> {
+        self.open_with(number, Rights::default())
+    }
+
+    pub fn open_with(&mut self, number: u32, rights: Rights) -> Result<Ticket, String> {
         let request = OpenRequest {
             request: u64::from(number),
             room: "lab".into(),
             participant: person(number),
             suite: Suite::AeadAes128Gcm,
+            rights,
         };
         self.shard.handle_command(self.now, Command::Open(request));
         let mut answer = Err("no answer".to_string());
@@ -126,7 +143,11 @@ impl Lab {
     }
 
     pub fn join(&mut self, number: u32) {
-        let ticket = self.open(number).unwrap();
+        self.join_with(number, Rights::default());
+    }
+
+    pub fn join_with(&mut self, number: u32, rights: Rights) {
+        let ticket = self.open_with(number, rights).unwrap();
         let session = ClientSession::new(&ticket, router(), self.now, [number as u8; 32]).unwrap();
         self.clients.push(Client {
             id: person(number),
@@ -138,6 +159,9 @@ impl Lab {
             events: Vec::new(),
             is_dead: false,
             wants_key_frame: Vec::new(),
+            level: 20,
+            demand: BTreeMap::new(),
+            speakers: Vec::new(),
         });
     }
 
@@ -181,9 +205,10 @@ impl Lab {
         let (now, number) = (self.now, self.frame_number);
         for client in self.clients.iter_mut().filter(|client| !client.is_dead) {
             let audio = content(client.id, 0, number, 60);
-            let _unpublished = send(&mut client.session, now, TrackNumber::MICROPHONE, 0, &audio, true);
+            let level = client.level;
+            let _unpublished = speak(&mut client.session, now, &audio, level);
             if number.is_multiple_of(2) {
-                for encoding in 0..2 {
+                for encoding in 0..3 {
                     let key = number == 2
                         || client.wants_key_frame.contains(&(TrackNumber::CAMERA, encoding))
                         || client.session.stats().frames_sent < 6;
@@ -200,9 +225,9 @@ impl Lab {
     /// Lets a client send a picture of one packet, and keeps the datagram.
     pub fn hold_back_a_picture(&mut self, number: u32) -> Vec<u8> {
         let now = self.now;
-        let picture = picture(person(number), 0, 0, 500, false);
+        let picture = picture(person(number), 1, 0, 500, false);
         let session = &mut self.client(number).session;
-        send(session, now, TrackNumber::CAMERA, 0, &picture, false).unwrap();
+        send(session, now, TrackNumber::CAMERA, 1, &picture, false).unwrap();
         let datagram = session.poll_transmit().unwrap().payload.to_vec();
         assert_eq!(session.poll_transmit(), None);
         datagram
@@ -242,6 +267,10 @@ impl Lab {
                 ClientEvent::KeyFrameRequested { track, encoding } => {
                     client.wants_key_frame.push((track, encoding))
                 }
+                ClientEvent::Demand(demand) => {
+                    client.demand.insert((demand.track, demand.encoding), demand);
+                }
+                ClientEvent::Speakers(speakers) => client.speakers = speakers,
                 event => client.events.push(event),
             }
         }
@@ -341,13 +370,14 @@ impl Lab {
     #[track_caller]
     pub fn assert_all_frames_are_intact(&self) {
         for client in &self.clients {
-            for frame in &client.frames {
+            let judged = |frame: &&ReceivedFrame| Some(frame.track.participant()) != self.villain;
+            for frame in client.frames.iter().filter(judged) {
                 let body = &frame.frame.data[frame.frame.data.len() - 16..];
                 assert_eq!(&body[..4], frame.track.to_bits().to_be_bytes(), "a frame of another track");
                 let last = frame.frame.data.last().copied();
                 assert_eq!(last, Some(0xEE), "a frame that is cut off");
             }
-            assert_eq!(client.session.stats().frames_broken, 0);
+            assert!(self.villain.is_some() || client.session.stats().frames_broken == 0);
         }
     }
 }
@@ -376,6 +406,18 @@ pub fn picture(id: ParticipantId, encoding: u8, number: u64, len: usize, key: bo
     data.push(encoding);
     data.extend(content(id, 1, number, len));
     data
+}
+
+/// A packet of a microphone at a level, -dBov.
+pub fn speak(
+    session: &mut ClientSession,
+    now: Time,
+    data: &[u8],
+    level: u8,
+) -> Result<usize, sluice_client::session::SendError> {
+    let layer = FrameLayer { temporal_id: 0, base_sync: false, discardable: false };
+    let frame = OutgoingFrame { data, key: true, layer, audio_level: Some(level), captured_at: now };
+    session.send_frame(now, TrackNumber::MICROPHONE, 0, &frame)
 }
 
 pub fn send(

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 
 use sluice_router::core::{
-    Command, Counters, DatagramMeta, Drained, DropReason, Event, OpenRequest, Shard, ShardConfig,
-    TransmitBatch,
+    Command, Counters, DatagramMeta, Drained, DropReason, Event, OpenRequest, Policy, Rights, Shard,
+    ShardConfig, TransmitBatch,
 };
 use sluice_wire::classify::{Class, classify};
 use sluice_wire::control::CloseCode;
@@ -34,7 +34,12 @@ impl SimRouter {
         Self {
             address,
             shards: (0..shards)
-                .map(|number| Shard::new(ShardConfig { number, addresses: vec![address] }, seed()))
+                .map(|number| {
+                    Shard::new(
+                        ShardConfig { number, addresses: vec![address], policy: Policy::default() },
+                        seed(),
+                    )
+                })
                 .collect(),
             home: usize::from(home),
             batch: TransmitBatch::new(),
@@ -59,7 +64,8 @@ impl SimRouter {
     /// What the router said instead of a ticket.
     pub fn open(&mut self, now: Time, participant: ParticipantId, suite: Suite) -> Result<Ticket, String> {
         self.next_request += 1;
-        let request = OpenRequest { request: self.next_request, room: ROOM.into(), participant, suite };
+        let (request, rights) = (self.next_request, Rights::default());
+        let request = OpenRequest { request, room: ROOM.into(), participant, suite, rights };
         let shard = &mut self.shards[self.home];
         shard.handle_command(now, Command::Open(request));
         while let Some(event) = shard.poll_event() {

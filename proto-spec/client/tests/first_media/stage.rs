@@ -6,7 +6,7 @@ use sluice_client::media::Codec;
 use sluice_client::media::packetize::FrameLayer;
 use sluice_client::session::{ClientSession, EncodingConfig, Event, OutgoingFrame, TrackConfig};
 use sluice_router::core::{
-    Command, DatagramMeta, Drained, Event as RouterEvent, OpenRequest, Shard, ShardConfig, TransmitBatch,
+    Command, DatagramMeta, Drained, Event as RouterEvent, OpenRequest, Policy, Rights, Shard, ShardConfig, TransmitBatch,
 };
 use sluice_wire::control::{Want, WantedSlot};
 use sluice_wire::ticket::{Suite, Ticket};
@@ -28,7 +28,7 @@ pub(crate) struct RouterStage {
 
 impl RouterStage {
     pub(crate) fn new(router: &vector::Router) -> Self {
-        let config = ShardConfig { number: router.shard, addresses: vec![router.address] };
+        let config = ShardConfig { number: router.shard, addresses: vec![router.address], policy: Policy::default() };
         Self {
             shard: Shard::new(config, router.seed.seed()),
             batch: TransmitBatch::new(),
@@ -44,6 +44,7 @@ impl RouterStage {
             room: self.room.clone(),
             participant: ParticipantId::new(participant).expect("a participant's number"),
             suite: Suite::AeadAes128Gcm,
+            rights: Rights::default(),
         };
         self.shard.handle_command(now, Command::Open(request));
         match self.shard.poll_event() {

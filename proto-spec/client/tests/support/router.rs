@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use sluice_client::clock::Clock;
 use sluice_router::core::{
-    Command, DatagramMeta, Drained, Event, OpenRequest, Shard, ShardConfig, ShardGauges, TransmitBatch,
+    Command, DatagramMeta, Drained, Event, OpenRequest, Policy, Rights, Shard, ShardConfig, ShardGauges, TransmitBatch,
 };
 use sluice_wire::control::CloseCode;
 use sluice_wire::ticket::{Suite, Ticket};
@@ -28,7 +28,7 @@ impl Router {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let addresses = addresses(socket.local_addr().unwrap());
         let (orders, inbox) = mpsc::channel(64);
-        let shard = Shard::new(ShardConfig { number: 0, addresses }, [7; 32]);
+        let shard = Shard::new(ShardConfig { number: 0, addresses, policy: Policy::default() }, [7; 32]);
         tokio::spawn(serve(shard, socket, inbox));
         Self { orders }
     }
@@ -96,6 +96,7 @@ async fn serve(mut shard: Shard, socket: UdpSocket, mut orders: mpsc::Receiver<O
                         room: "room".to_owned(),
                         participant,
                         suite: Suite::default(),
+                        rights: Rights::default(),
                     };
                     shard.handle_command(clock.now(), Command::Open(request));
                 }

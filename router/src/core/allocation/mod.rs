@@ -13,10 +13,15 @@
 //! What a slot is sent already it keeps as long as it can be paid; anything more needs [`HEADROOM`] and is not given for
 //! [`RAISE_PAUSE`] after something was taken away. So neither a budget nor bitrates that tremble by a twentieth make layers flap.
 
+mod ladder;
+mod pause;
 #[cfg(test)]
 mod tests;
 
 use std::time::Duration;
+
+pub(crate) use self::ladder::{Best, Ladder, Use, best};
+pub(crate) use self::pause::RaisePause;
 
 /// To give a slot more than it is sent, the budget must exceed what all slots cost then by this ratio: 5/4. Budget and
 /// bitrates, each 5 % off in either direction, are apart by 22 % at most.

@@ -7,7 +7,7 @@ mod slot;
 
 use std::time::Duration;
 
-use sluice_wire::control::{CloseCode, PublishedTrack, SHOWN_PER_PAGE, WantedSlot};
+use sluice_wire::control::{CloseCode, DemandStatus, PublishedTrack, SHOWN_PER_PAGE, WantedSlot};
 use sluice_wire::srtp::{InboundSrtp, OutboundSrtp};
 use sluice_wire::ssrc::SsrcBlock;
 use sluice_wire::state_sync::PageOutbox;
@@ -17,9 +17,11 @@ use sluice_wire::track::{ParticipantId, TrackNumber};
 pub(crate) use self::duties::{Duties, Echo};
 pub(crate) use self::keys::{SessionKeys, draw_keys};
 pub(crate) use self::listed::Listed;
-pub(crate) use self::slot::Slot;
+pub(crate) use self::slot::{Share, Slot};
+use super::allocation::RaisePause;
 use super::ids::{EncodingRef, RoomKey, SessionName, TrackKey};
 use super::path::Paths;
+use super::shard::Rights;
 
 /// Where a session is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,12 +35,28 @@ pub(crate) enum Phase {
     },
 }
 
+/// The bitrate that a receiver can take, over all its slots.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Budget {
+    /// Bit/s; `u64::MAX` is no limit.
+    pub(crate) limit_bps: u64,
+    pub(crate) pause: RaisePause,
+}
+
+/// A track that a client lists and that is not published.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RefusedTrack {
+    pub(crate) published: PublishedTrack,
+    pub(crate) status: DemandStatus,
+}
+
 /// A session.
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) name: SessionName,
     pub(crate) participant: ParticipantId,
     pub(crate) room: RoomKey,
+    pub(crate) rights: Rights,
     pub(crate) uplink: SsrcBlock,
     pub(crate) downlink: SsrcBlock,
     pub(crate) inbound: InboundSrtp,
@@ -53,12 +71,25 @@ pub(crate) struct Session {
     pub(crate) next_transport_out: u16,
     pub(crate) published: Listed<PublishedTrack>,
     pub(crate) tracks: Vec<(TrackNumber, TrackKey)>,
+    /// Each stays refused until the client ceases to list it.
+    pub(crate) refused: Vec<RefusedTrack>,
     /// The encoding that each stream of the uplink carries.
     pub(crate) streams: Box<[Option<EncodingRef>]>,
     pub(crate) wanted: Listed<WantedSlot>,
     /// Slots by number.
     pub(crate) slots: Vec<Option<Slot>>,
     pub(crate) shown: PageOutbox,
+    /// What of its tracks is wanted.
+    pub(crate) demand: PageOutbox,
+    /// The room's recent speakers.
+    pub(crate) speakers: PageOutbox,
+    /// The level at which it talks while muted, -dBov, as it is told.
+    pub(crate) muted_talk: Option<u8>,
+    pub(crate) budget: Budget,
+    /// It asks for more videos than the room's policy gives.
+    pub(crate) is_crowded: bool,
+    /// Its budget is to be shared anew at its next tick.
+    pub(crate) share_is_due: bool,
     pub(crate) duties: Duties,
     /// Smoothed round-trip time by sender and receiver reports.
     pub(crate) rtt: Option<Duration>,
@@ -104,6 +135,21 @@ impl Session {
         })
     }
 
+    /// Whether its slots compete: for bitrate, or for being shown at all.
+    pub(crate) fn shares(&self) -> bool {
+        self.budget.limit_bps != u64::MAX || self.is_crowded
+    }
+
+    /// What is wanted of its tracks changed, or what becomes of them.
+    pub(crate) fn touch_demand(&mut self) {
+        touch_only_page(&mut self.demand);
+    }
+
+    /// The list of recent speakers changed, or that it talks while muted.
+    pub(crate) fn touch_speakers(&mut self) {
+        touch_only_page(&mut self.speakers);
+    }
+
     /// What `number` shows changed: its page of `shown` is new.
     pub(crate) fn touch_shown(&mut self, number: u16) {
         let before = self.listed_slots().take_while(|(other, _)| *other < number).count();
@@ -122,5 +168,14 @@ impl Session {
     /// Takes a round-trip sample into the smoothed value (RFC 6298 section 2).
     pub(crate) fn note_rtt(&mut self, sample: Duration) {
         self.rtt = Some(self.rtt.map_or(sample, |rtt| (rtt * 7 + sample) / 8));
+    }
+}
+
+/// Renews the one page of a state.
+fn touch_only_page(state: &mut PageOutbox) {
+    if state.pages() == 0 {
+        state.set_pages(1);
+    } else {
+        state.touch(0);
     }
 }

@@ -9,6 +9,7 @@ use sluice_wire::track::ParticipantId;
 
 use crate::core::ids::SessionName;
 use crate::core::path::Path;
+use crate::core::policy::Policy;
 
 /// What a shard must know of its place.
 #[derive(Clone, Debug)]
@@ -17,6 +18,8 @@ pub struct ShardConfig {
     pub number: u8,
     /// The router's public addresses, as they go into tickets.
     pub addresses: Vec<SocketAddr>,
+    /// The policy of rooms that are told no other.
+    pub policy: Policy,
 }
 
 /// Where and when a datagram came in.
@@ -40,6 +43,22 @@ impl DatagramMeta {
     }
 }
 
+/// What a participant may do beside watching.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rights {
+    /// Publish tracks. Attendees of a webinar may not.
+    pub may_publish: bool,
+    /// Share a screen while another does, whose share ends with that.
+    pub may_take_screen: bool,
+}
+
+impl Default for Rights {
+    /// Those of somebody in a meeting.
+    fn default() -> Self {
+        Self { may_publish: true, may_take_screen: false }
+    }
+}
+
 /// A wish to open a session.
 #[derive(Clone, Debug)]
 pub struct OpenRequest {
@@ -51,6 +70,8 @@ pub struct OpenRequest {
     pub participant: ParticipantId,
     /// The SRTP suite of both directions.
     pub suite: Suite,
+    /// What the participant may do.
+    pub rights: Rights,
 }
 
 /// An order to a shard.
@@ -76,6 +97,14 @@ pub enum Command {
         room: String,
         /// What the clients are told.
         code: CloseCode,
+    },
+    /// Change the policy of a room. Nothing happens if there is none of the name; a room forgets its policy when its last
+    /// session ends.
+    SetPolicy {
+        /// The room.
+        room: String,
+        /// Its policy from now on.
+        policy: Policy,
     },
     /// End all sessions and refuse new ones.
     Shutdown,

@@ -1,19 +1,22 @@
 //! RTCP out: each datagram is made from what the session has to say at that moment.
 
 use sluice_wire::control::{
-    OutMessage, PageHeader, SHOWN_PER_PAGE, ShownSlot, SlotStatus, Want, write_message,
+    MAX_SPEAKERS, OutMessage, PageHeader, SHOWN_PER_PAGE, ShownSlot, SlotStatus, Speaker, write_message,
 };
 use sluice_wire::rtcp::{CompoundWriter, SenderInfo};
 use sluice_wire::rtp::BufferTooSmall;
 use sluice_wire::ssrc::{StreamIndex, StreamRole};
 use sluice_wire::time::Time;
+use sluice_wire::track::TrackNumber;
 
+use super::demands::demand_of;
 use super::forward::blocked;
 use super::{Drained, Shard};
 use crate::core::batch::TransmitBatch;
-use crate::core::ids::{SessionKey, TrackKey};
+use crate::core::ids::{RoomKey, SessionKey, TrackKey};
 use crate::core::limits::{MAX_COMPOUND_BYTES, MAX_DATAGRAM_BYTES, REPORT_INTERVAL};
 use crate::core::path::Target;
+use crate::core::room::Room;
 use crate::core::session::{Echo, Session};
 use crate::core::track::Track;
 use slotmap::SlotMap;
@@ -68,7 +71,7 @@ impl Shard {
         let mut plain = [0; MAX_COMPOUND_BYTES];
         let mut compound = CompoundWriter::new(&mut plain[..allowance]);
         // What does not fit stays a duty and goes with the next datagram.
-        let _full = compose(now, session, &self.tracks, target, &mut compound);
+        let _full = compose(now, session, &self.tracks, &self.rooms, target, &mut compound);
         let len = compound.finish();
         if len <= EMPTY_COMPOUND_BYTES {
             return false;
@@ -94,6 +97,7 @@ fn compose(
     now: Time,
     session: &mut Session,
     tracks: &SlotMap<TrackKey, Track>,
+    rooms: &SlotMap<RoomKey, Room>,
     target: Target,
     compound: &mut CompoundWriter<'_>,
 ) -> Result<(), BufferTooSmall> {
@@ -120,7 +124,9 @@ fn compose(
         session.duties.acks.clear();
     }
     request_key_frames(session, compound)?;
+    demand(now, session, tracks, compound)?;
     show(now, session, tracks, compound)?;
+    name_speakers(now, session, rooms, compound)?;
     report(now, session, compound)?;
     if session.duties.ping {
         write_message(compound, control, &OutMessage::Ping(now.as_nanos()))?;
@@ -163,6 +169,46 @@ fn request_key_frames(
     Ok(())
 }
 
+/// Writes the page of `demand` if it is due.
+fn demand(
+    now: Time,
+    session: &mut Session,
+    tracks: &SlotMap<TrackKey, Track>,
+    compound: &mut CompoundWriter<'_>,
+) -> Result<(), BufferTooSmall> {
+    if let Some((page, version)) = session.demand.due(now) {
+        let header = PageHeader { version, page, pages: session.demand.pages() };
+        let entries = demand_of(session, tracks);
+        write_message(compound, session.downlink.control(), &OutMessage::Demand(header, &entries))?;
+        session.demand.on_sent(page, now);
+    }
+    Ok(())
+}
+
+/// Writes the page of `speakers` if it is due: the room's, and whether the session itself talks while muted.
+fn name_speakers(
+    now: Time,
+    session: &mut Session,
+    rooms: &SlotMap<RoomKey, Room>,
+    compound: &mut CompoundWriter<'_>,
+) -> Result<(), BufferTooSmall> {
+    if let Some((page, version)) = session.speakers.due(now) {
+        let header = PageHeader { version, page, pages: session.speakers.pages() };
+        let own = session.participant.track(TrackNumber::MICROPHONE);
+        let told = rooms.get(session.room).map(|room| &room.news.told[..]).unwrap_or_default();
+        let mut speakers: Vec<Speaker> = Vec::with_capacity(MAX_SPEAKERS);
+        if let Some(level) = session.muted_talk {
+            let (talking, dominant) = (false, false);
+            speakers.push(Speaker { track: own, level, talking, dominant, talking_while_muted: true });
+        }
+        let others = told.iter().filter(|speaker| session.muted_talk.is_none() || speaker.track != own);
+        speakers.extend(others.take(MAX_SPEAKERS - speakers.len()));
+        write_message(compound, session.downlink.control(), &OutMessage::Speakers(header, &speakers))?;
+        session.speakers.on_sent(page, now);
+    }
+    Ok(())
+}
+
 /// Writes the pages of `shown` that are due.
 fn show(
     now: Time,
@@ -190,10 +236,7 @@ fn shown_slot(session: &Session, number: u16, tracks: &SlotMap<TrackKey, Track>)
         slot: number,
         status: slot.map_or(SlotStatus::NotPublished, |slot| slot.status),
         payload_type: 0,
-        track: match slot.map(|slot| slot.want()) {
-            Some(Want::Track(track)) => Some(track),
-            _ => None,
-        },
+        track: slot.and_then(|slot| slot.subject),
         width: 0,
         height: 0,
         fps: 0,
@@ -202,14 +245,15 @@ fn shown_slot(session: &Session, number: u16, tracks: &SlotMap<TrackKey, Track>)
     };
     let Some(selection) = slot.and_then(|slot| slot.selection) else { return shown };
     let Some(track) = tracks.get(selection.track) else { return shown };
-    let number = selection.current().unwrap_or(selection.target()).encoding;
+    let layers = selection.current().unwrap_or(selection.target());
+    let number = layers.encoding;
     shown.payload_type = track.payload_type as u8;
     if let Some(encoding) = track.encodings.get(usize::from(number)) {
         shown.width = encoding.published.width;
         shown.height = encoding.published.height;
         shown.fps = encoding.published.fps;
         shown.encoding = number;
-        shown.temporal_layers = encoding.published.temporal_layers;
+        shown.temporal_layers = layers.temporal.saturating_add(1).min(encoding.published.temporal_layers);
     }
     shown
 }

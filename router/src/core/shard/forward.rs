@@ -2,10 +2,10 @@
 //! receiver stand side by side in the batch and leave as one segmented send.
 
 use slotmap::SlotMap;
-use sluice_wire::control::SlotStatus;
 use sluice_wire::ssrc::{StreamIndex, StreamRole};
 use sluice_wire::time::Time;
 
+use super::subscribe::Tell;
 use super::{Drained, Shard};
 use crate::core::batch::TransmitBatch;
 use crate::core::counters::{Counters, DropReason};
@@ -125,15 +125,11 @@ impl Shard {
 
     /// A slot began to show `from`: its receiver is told, and the encoding that it left forgets it.
     fn finish_switch(&mut self, from: EncodingRef, subscriber: SlotRef, leaves: Option<Layers>) {
-        if let Some(left) = leaves
-            && let Some(encoding) = self.encoding_mut(EncodingRef { encoding: left.encoding, ..from })
-        {
-            encoding.unsubscribe(subscriber);
+        self.counters.layer_switches += u64::from(leaves.is_some());
+        if let Some(left) = leaves {
+            self.leave(EncodingRef { encoding: left.encoding, ..from });
         }
-        if let Some(session) = self.sessions.get_mut(subscriber.session) {
-            session.touch_shown(subscriber.slot);
-        }
-        self.has_something_to_say(subscriber.session);
+        self.tell(subscriber, Tell::Now);
     }
 }
 
@@ -226,7 +222,7 @@ impl Pass<'_> {
         let Some(slot) = session.slot_mut(slot_number) else { return };
         slot.rewriter.switch(self.source.encoding, &first.incoming, self.source.clock_rate_hz);
         slot.clock_rate_hz = self.source.clock_rate_hz;
-        slot.status = SlotStatus::Flowing;
+        slot.status = slot.flows_as;
     }
 
     /// Rewrites a packet and protects it straight into the batch.

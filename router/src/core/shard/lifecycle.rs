@@ -9,6 +9,7 @@ use sluice_wire::track::ParticipantId;
 use rand::Rng;
 
 use super::{EndReason, Event, OpenRefused, OpenRequest, Shard};
+use crate::core::allocation::RaisePause;
 use crate::core::ids::{RoomKey, SessionKey, SessionName};
 use crate::core::limits::{
     CLOSE_REPEATS, DOWNLINK_SSRCS, MAX_ROOM_NAME_BYTES, MAX_SESSIONS_PER_SHARD, REPORT_INTERVAL, TICK,
@@ -16,7 +17,7 @@ use crate::core::limits::{
 };
 use crate::core::path::Paths;
 use crate::core::room::Room;
-use crate::core::session::{Duties, Listed, Phase, Session, SessionKeys, draw_keys};
+use crate::core::session::{Budget, Duties, Listed, Phase, Session, SessionKeys, draw_keys};
 
 impl Shard {
     pub(super) fn open_session(&mut self, now: Time, request: OpenRequest) {
@@ -79,6 +80,7 @@ impl Shard {
                 name,
                 participant: request.participant,
                 room,
+                rights: request.rights,
                 uplink,
                 downlink,
                 inbound,
@@ -92,10 +94,17 @@ impl Shard {
                 next_transport_out: 0,
                 published: Listed::default(),
                 tracks: Vec::new(),
+                refused: Vec::new(),
                 streams: vec![None; usize::from(uplink.streams())].into_boxed_slice(),
                 wanted: Listed::default(),
                 slots: Vec::new(),
                 shown: PageOutbox::default(),
+                demand: PageOutbox::default(),
+                speakers: PageOutbox::default(),
+                muted_talk: None,
+                budget: Budget { limit_bps: u64::MAX, pause: RaisePause::default() },
+                is_crowded: false,
+                share_is_due: false,
                 duties: Duties { next_report: now + REPORT_INTERVAL, ..Duties::default() },
                 rtt: None,
                 close_code: CloseCode::Normal,
@@ -106,6 +115,9 @@ impl Shard {
         self.start_ticking(now, key);
         if let Some(room) = self.rooms.get_mut(room) {
             room.participants.insert(request.participant, key);
+            if let Some(session) = self.sessions.get_mut(key).filter(|_| !room.news.told.is_empty()) {
+                session.touch_speakers();
+            }
         }
         self.counters.sessions_opened += 1;
         Ok(Ticket {
@@ -131,7 +143,7 @@ impl Shard {
         if let Some(key) = self.room_names.get(name) {
             return *key;
         }
-        let key = self.rooms.insert(Room::new(name));
+        let key = self.rooms.insert(Room::new(name, self.policy));
         self.room_names.insert(name.into(), key);
         key
     }

@@ -7,6 +7,7 @@ use sluice_wire::rtp::RtpPacket;
 use sluice_wire::srtp::OpenedRtp;
 use sluice_wire::ssrc::StreamRole;
 use sluice_wire::time::Time;
+use sluice_wire::track::TrackKind;
 
 use super::datagram::drop_reason;
 use super::{DatagramMeta, Shard};
@@ -106,6 +107,7 @@ impl Shard {
         }
         self.counters.rtp_lost_in +=
             encoding.stats.on_packet(packet.index, packet.timestamp, packet.arrival, rate_hz);
+        encoding.last_sign = packet.arrival;
         encoding.rates.on_packet(packet.marking, usize::from(packet.payload.len), packet.arrival);
         if is_video && packet.marking.start && packet.marking.independent {
             encoding.key_frames.on_key_frame();
@@ -124,6 +126,14 @@ impl Shard {
         slot: PoolSlot,
     ) -> Result<(), DropReason> {
         let wanted = self.tracks.get_mut(target.track).and_then(|track| {
+            if let Some(level) = packet.extensions.audio_level.filter(|_| track.kind == TrackKind::Microphone)
+            {
+                track.level.note(level, packet.arrival);
+            }
+            // A muted microphone may go on for the sake of its level.
+            if track.muted && track.kind.is_audio() {
+                return None;
+            }
             let encoding = track.encodings.get_mut(usize::from(target.encoding))?;
             (!encoding.subscribers.is_empty()).then_some((track.id, encoding))
         });

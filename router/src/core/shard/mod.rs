@@ -3,10 +3,14 @@
 mod api;
 mod control_out;
 mod datagram;
+mod demands;
+mod follow;
 mod forward;
 mod lifecycle;
 mod media;
+mod publish;
 mod rtcp;
+mod share;
 mod states;
 mod subscribe;
 mod tick;
@@ -20,14 +24,17 @@ use slotmap::SlotMap;
 use sluice_wire::time::Time;
 
 pub use self::api::{
-    Command, DatagramMeta, Drained, EndReason, Event, OpenRefused, OpenRequest, ShardConfig, ShardGauges,
+    Command, DatagramMeta, Drained, EndReason, Event, OpenRefused, OpenRequest, Rights, ShardConfig,
+    ShardGauges,
 };
 use super::batch::TransmitBatch;
 use super::counters::{Counters, DropReason};
 use super::ids::{EncodingRef, RoomKey, SessionKey, TrackKey};
 use super::limits::{
-    EXPECTED_WAITING_ENCODINGS, MAX_DATAGRAM_BYTES, MAX_EVENTS, MAX_PENDING_PACKETS, POOL_SLOTS, TICK_PHASES,
+    EXPECTED_WAITING_ENCODINGS, MAX_DATAGRAM_BYTES, MAX_EVENTS, MAX_PENDING_PACKETS, POOL_SLOTS,
+    ROOM_TICK_PHASES, TICK_PHASES,
 };
+use super::policy::Policy;
 use super::pool::PacketPool;
 use super::room::Room;
 use super::session::Session;
@@ -38,6 +45,8 @@ use super::track::{Encoding, Track};
 #[derive(Debug)]
 pub struct Shard {
     addresses: Vec<SocketAddr>,
+    /// Of rooms that are told no other.
+    policy: Policy,
     rng: ChaCha20Rng,
     ssrcs: SsrcTable,
     sessions: SlotMap<SessionKey, Session>,
@@ -57,10 +66,19 @@ pub struct Shard {
     /// Sessions by the phase in which their tick comes.
     phases: [Vec<SessionKey>; TICK_PHASES],
     next_phase: usize,
+    /// Rooms with microphones, by the phase in which their tick comes.
+    listening: [Vec<RoomKey>; ROOM_TICK_PHASES],
+    next_room_phase: usize,
+    /// Sessions whose bitrate is to be shared anew.
+    unshared: Vec<SessionKey>,
+    /// Tracks for which the demand may have changed.
+    stale: Vec<TrackKey>,
     next_tick: Time,
     events: VecDeque<Event>,
     counters: Counters,
     is_shutting_down: bool,
+    /// A screen ends for another that follows at once: nobody else gets in between.
+    is_taking_over: bool,
 }
 
 impl Shard {
@@ -70,6 +88,7 @@ impl Shard {
     pub fn new(config: ShardConfig, seed: [u8; 32]) -> Self {
         Self {
             addresses: config.addresses,
+            policy: config.policy,
             rng: ChaCha20Rng::from_seed(seed),
             ssrcs: SsrcTable::new(config.number),
             sessions: SlotMap::with_key(),
@@ -83,10 +102,15 @@ impl Shard {
             talkative: VecDeque::new(),
             phases: std::array::from_fn(|_| Vec::new()),
             next_phase: 0,
+            listening: std::array::from_fn(|_| Vec::new()),
+            next_room_phase: 0,
+            unshared: Vec::new(),
+            stale: Vec::new(),
             next_tick: Time::ZERO,
             events: VecDeque::new(),
             counters: Counters::default(),
             is_shutting_down: false,
+            is_taking_over: false,
         }
     }
 
@@ -98,8 +122,10 @@ impl Shard {
                 self.close_by_command(now, &room, participant, session, code);
             }
             Command::CloseRoom { room, code } => self.close_room(now, &room, code),
+            Command::SetPolicy { room, policy } => self.set_policy(now, &room, policy),
             Command::Shutdown => self.shut_down(now),
         }
+        self.settle(now);
     }
 
     /// Seals what waits to be sent into `batch` until it is full or nothing is left.
@@ -111,6 +137,7 @@ impl Shard {
         {
             return Drained::BatchFull;
         }
+        self.settle(now);
         self.flush_control(now, batch)
     }
 

@@ -11,7 +11,7 @@ use super::datagram::drop_reason;
 use super::{DatagramMeta, EndReason, Shard};
 use crate::core::counters::DropReason;
 use crate::core::ids::{EncodingRef, SessionKey};
-use crate::core::limits::MAX_DATAGRAM_BYTES;
+use crate::core::limits::{MAX_DATAGRAM_BYTES, UNLIMITED_BPS};
 use crate::core::path::PathChange;
 use crate::core::session::{Echo, Phase};
 
@@ -39,7 +39,18 @@ impl Shard {
                 self.counters.drop(reason);
             }
         }
+        self.settle(now);
         Ok(())
+    }
+
+    /// A receiver says what it can take.
+    fn limit_bitrate(&mut self, key: SessionKey, bitrate_bps: u64) {
+        let limit_bps = if bitrate_bps >= UNLIMITED_BPS { u64::MAX } else { bitrate_bps };
+        if let Some(session) = self.sessions.get_mut(key)
+            && std::mem::replace(&mut session.budget.limit_bps, limit_bps) != limit_bps
+        {
+            self.needs_share(key);
+        }
     }
 
     fn handle_packet(
@@ -64,13 +75,16 @@ impl Shard {
             Packet::Fir(fir) => {
                 fir.entries().try_for_each(|entry| self.handle_key_frame_request(now, key, entry.ssrc))
             }
+            Packet::Remb(remb) => {
+                self.limit_bitrate(key, remb.bitrate_bps);
+                Ok(())
+            }
             Packet::App(app) => self.handle_app(now, key, meta, app),
             // Descriptions, goodbyes (spec: close) and the feedback of later versions carry nothing for this one.
             Packet::Sdes(_)
             | Packet::Bye(_)
             | Packet::Nack(_)
             | Packet::TransportCc(_)
-            | Packet::Remb(_)
             | Packet::Unknown { .. } => Ok(()),
         }
     }
@@ -183,8 +197,11 @@ impl Shard {
             Message::Ack(acks) => {
                 for ack in acks.entries() {
                     // A refused page is settled too: repeating it would change nothing.
-                    if ack.kind == StateKind::Shown {
-                        session.shown.acknowledge(ack.page, ack.version);
+                    match ack.kind {
+                        StateKind::Shown => session.shown.acknowledge(ack.page, ack.version),
+                        StateKind::Demand => session.demand.acknowledge(ack.page, ack.version),
+                        StateKind::Speakers => session.speakers.acknowledge(ack.page, ack.version),
+                        StateKind::Published | StateKind::Wanted => {}
                     }
                 }
                 Ok(())

@@ -1,20 +1,18 @@
-//! The states that clients synchronise: what they publish and what they want.
+//! The states that clients synchronise. What they want is here, what they publish in `publish.rs`.
 
 use std::collections::BTreeSet;
 
-use sluice_wire::control::{
-    AckEntry, AckStatus, MAX_TRACKS, PublishedTrack, StateKind, StatePage, Want, WantedSlot,
-};
-use sluice_wire::ssrc::StreamRole;
+use sluice_wire::control::{AckEntry, AckStatus, StateKind, StatePage, Want, WantedSlot};
 use sluice_wire::state_sync::Arrival;
 use sluice_wire::time::Time;
+use sluice_wire::track::TrackNumber;
 
 use super::Shard;
+use super::subscribe::Tell;
 use crate::core::counters::DropReason;
-use crate::core::ids::{EncodingRef, SessionKey, SlotRef};
+use crate::core::ids::{SessionKey, SlotRef};
 use crate::core::rewrite::Rewriter;
-use crate::core::session::Slot;
-use crate::core::track::Track;
+use crate::core::session::{Share, Slot};
 use rand::Rng;
 
 /// Slots that a session may list, in or out of its downlink block's range: a full gallery and then some.
@@ -58,66 +56,6 @@ impl Shard {
         if fits { Ok(()) } else { Err(DropReason::ControlFlood) }
     }
 
-    fn apply_published(&mut self, now: Time, key: SessionKey, page: &StatePage<'_>) -> AckStatus {
-        let Some(session) = self.sessions.get_mut(key) else { return AckStatus::NotAllowed };
-        let entries = session.published.with_page(page.page, page.pages, page.published());
-        let tracks: Vec<PublishedTrack> = entries.iter().map(|(_, track)| *track).collect();
-        if tracks.len() > MAX_TRACKS {
-            return AckStatus::LimitExceeded;
-        }
-        if !are_disjoint(&tracks, session.uplink.streams()) {
-            return AckStatus::Malformed;
-        }
-        session.published.accept(page.page, page.version, entries);
-        self.synchronise_tracks(now, key, &tracks);
-        AckStatus::Applied
-    }
-
-    /// Publishes, changes and unpublishes until the session's tracks are `wished`.
-    fn synchronise_tracks(&mut self, now: Time, key: SessionKey, wished: &[PublishedTrack]) {
-        let Some(session) = self.sessions.get(key) else { return };
-        for (number, track_key) in session.tracks.clone() {
-            let stays = wished.iter().find(|track| track.number == number).is_some_and(|track| {
-                self.tracks.get(track_key).is_some_and(|existing| existing.has_streams_of(track))
-            });
-            if !stays {
-                self.unpublish(now, track_key);
-            }
-        }
-        for track in wished {
-            self.publish(now, key, track);
-        }
-    }
-
-    /// Makes a track, or takes over the flags of one that exists.
-    fn publish(&mut self, now: Time, key: SessionKey, published: &PublishedTrack) {
-        let Some(session) = self.sessions.get_mut(key) else { return };
-        let id = session.participant.track(published.number);
-        let existing = session.tracks.iter().find(|(number, _)| *number == published.number);
-        if let Some(track) = existing.and_then(|(_, key)| self.tracks.get_mut(*key)) {
-            if std::mem::replace(&mut track.muted, published.muted) != published.muted {
-                let room = track.room;
-                self.resolve_all_who_want(now, room, id);
-            }
-            return;
-        }
-        let (room_key, uplink) = (session.room, session.uplink);
-        let track = Track::new(id, key, room_key, published, |encoding| {
-            uplink.ssrc(encoding.stream, StreamRole::Media).unwrap_or_default()
-        });
-        let track_key = self.tracks.insert(track);
-        session.tracks.push((published.number, track_key));
-        for (encoding, declared) in published.encodings.as_slice().iter().enumerate() {
-            if let Some(stream) = session.streams.get_mut(usize::from(declared.stream.0)) {
-                *stream = Some(EncodingRef { track: track_key, encoding: encoding as u8 });
-            }
-        }
-        if let Some(room) = self.rooms.get_mut(room_key) {
-            room.tracks.insert(id, track_key);
-        }
-        self.resolve_all_who_want(now, room_key, id);
-    }
-
     fn apply_wanted(&mut self, now: Time, key: SessionKey, page: &StatePage<'_>) -> AckStatus {
         let Some(session) = self.sessions.get_mut(key) else { return AckStatus::NotAllowed };
         let entries = session.wanted.with_page(page.page, page.pages, page.wanted());
@@ -148,6 +86,10 @@ impl Shard {
         for wanted in wished {
             self.set_wanted(now, SlotRef { session: key, slot: wanted.slot }, Some(*wanted));
         }
+        if self.note_crowd(key) {
+            // From now on, or from now on no more, slots compete.
+            self.resolve_session(now, key, Tell::Now);
+        }
         if let Some(session) = self.sessions.get_mut(key) {
             session.renew_shown();
         }
@@ -168,16 +110,29 @@ impl Shard {
         }
         let before = state.want();
         state.wanted = wanted;
+        state.share = Share::Fresh;
         let after = state.want();
         if let Some(room) = self.rooms.get_mut(session.room).filter(|_| before != after) {
-            if let Want::Track(track) = before {
-                room.unwant(track, slot);
-            }
-            if let Want::Track(track) = after {
-                room.want(track, slot);
-            }
+            room.unwant(before, slot);
+            room.want(after, slot);
         }
-        self.resolve(now, slot);
+        self.resolve(now, slot, Tell::Now);
+    }
+
+    /// Notes whether a session asks for more videos than it is sent; `true` if that changed.
+    pub(super) fn note_crowd(&mut self, key: SessionKey) -> bool {
+        let Some(session) = self.sessions.get_mut(key) else { return false };
+        let videos = self.rooms.get(session.room).map_or(0, |room| room.policy.videos());
+        let may_be_video = |want| match want {
+            Want::Nothing | Want::Voice(_) => false,
+            Want::Track(track) => {
+                ![TrackNumber::MICROPHONE, TrackNumber::SCREEN_AUDIO].contains(&track.number())
+            }
+            Want::Speaker(_) => true,
+        };
+        let wanted = session.listed_slots().filter_map(|(_, slot)| slot.wanted);
+        let count = wanted.filter(|wanted| !wanted.paused && may_be_video(wanted.want)).count();
+        std::mem::replace(&mut session.is_crowded, count > videos) != (count > videos)
     }
 
     /// Takes a session's wishes out of its room.
@@ -185,23 +140,7 @@ impl Shard {
         let Some(session) = self.sessions.get(key) else { return };
         let Some(room) = self.rooms.get_mut(session.room) else { return };
         for (number, slot) in session.listed_slots() {
-            if let Want::Track(track) = slot.want() {
-                room.unwant(track, SlotRef { session: key, slot: number });
-            }
+            room.unwant(slot.want(), SlotRef { session: key, slot: number });
         }
     }
-}
-
-/// No track number and no stream is used twice, and every stream exists.
-fn are_disjoint(tracks: &[PublishedTrack], streams: u16) -> bool {
-    let mut numbers = BTreeSet::new();
-    let mut used = BTreeSet::new();
-    tracks.iter().all(|track| {
-        numbers.insert(track.number)
-            && track
-                .encodings
-                .as_slice()
-                .iter()
-                .all(|encoding| encoding.stream.0 < streams && used.insert(encoding.stream))
-    })
 }

@@ -7,7 +7,7 @@ use super::{EndReason, Shard};
 use crate::core::ids::{EncodingRef, SessionKey};
 use crate::core::layers::Selection;
 use crate::core::limits::{
-    IDLE_TIMEOUT, KEEPALIVE_AFTER, REPORT_INTERVAL, TICK, TICK_PHASES, UNCLAIMED_TIMEOUT,
+    IDLE_TIMEOUT, KEEPALIVE_AFTER, REPORT_INTERVAL, ROOM_TICK_PHASES, TICK, TICK_PHASES, UNCLAIMED_TIMEOUT,
 };
 use crate::core::session::{Phase, Session};
 
@@ -24,9 +24,12 @@ impl Shard {
         if self.next_tick <= now {
             self.next_tick = now + TICK / TICK_PHASES as u32;
         }
+        self.settle(now);
     }
 
     fn tick_phase(&mut self, now: Time) {
+        self.tick_rooms(now, self.next_room_phase);
+        self.next_room_phase = (self.next_room_phase + 1) % ROOM_TICK_PHASES;
         let phase = self.next_phase;
         self.next_phase = (phase + 1) % TICK_PHASES;
         let mut position = 0;
@@ -59,14 +62,33 @@ impl Shard {
                 self.end_session(now, key, CloseCode::IdleTimeout, EndReason::Idle);
             }
             Phase::Live => {
-                if note_duties(now, session) {
+                // Bitrates and pauses have changed by the time that reports are due.
+                let reports_are_due = note_duties(now, session);
+                if session.share_is_due || (reports_are_due && session.shares()) {
+                    self.share(now, key);
+                }
+                if reports_are_due {
                     self.gather_report_blocks(now, key);
                 }
+                self.tick_tracks(now, key);
+                self.note_layers(key);
                 self.ask_for_key_frames(now, key);
             }
         }
         self.has_something_to_say(key);
         true
+    }
+
+    /// What flows on a slot may have changed with a frame: its receiver is told.
+    fn note_layers(&mut self, key: SessionKey) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        for number in 0..session.slots.len() as u16 {
+            let Some(slot) = session.slot_mut(number).filter(|slot| slot.wanted.is_some()) else { continue };
+            let current = slot.selection.and_then(|selection| selection.current());
+            if std::mem::replace(&mut slot.told, current) != current {
+                session.touch_shown(number);
+            }
+        }
     }
 
     /// Asks again for key frames that a session's slots wait for, and for those that receivers of its own tracks wait for.

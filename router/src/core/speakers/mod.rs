@@ -10,6 +10,7 @@ mod voices;
 
 use std::time::Duration;
 
+use sluice_wire::control::MAX_SPEAKERS;
 use sluice_wire::time::Time;
 use sluice_wire::track::ParticipantId;
 
@@ -17,9 +18,8 @@ use self::activity::Activity;
 pub(crate) use self::level::{LevelMeter, QUIETEST};
 pub(crate) use self::places::{Moved, Places};
 use self::voices::{Candidate, LaneSet, Voices};
+use super::ids::TrackKey;
 
-/// How many recent speakers a room remembers: the most that the `speakers` state lists (spec 4.9).
-pub(crate) const MAX_RECENT_SPEAKERS: usize = 16;
 /// Somebody talks until he was silent for this long: the pauses between words are no news.
 const TALKS_FOR: Duration = Duration::from_millis(600);
 /// Smoothed loudness follows a rise by a half and a fall by a sixteenth of the difference per tick of 40 ms: voices count as
@@ -33,6 +33,8 @@ const LOUDNESS_FRACTION_BITS: u32 = 8;
 #[derive(Debug)]
 struct Person {
     participant: ParticipantId,
+    /// The track with the meter.
+    microphone: TrackKey,
     is_muted: bool,
     activity: Activity,
     /// Smoothed, dB above the quietest, in 1/256.
@@ -134,10 +136,11 @@ impl Speakers {
     }
 
     /// Somebody has a microphone, muted or not.
-    pub(crate) fn set(&mut self, participant: ParticipantId, is_muted: bool) {
+    pub(crate) fn set(&mut self, participant: ParticipantId, microphone: TrackKey, is_muted: bool) {
         match self.find(participant) {
             Ok(at) => {
                 let person = &mut self.people[at];
+                person.microphone = microphone;
                 if person.is_muted != is_muted {
                     // What was said before does not count on the other side of the switch.
                     self.is_changed |= person.talks();
@@ -149,6 +152,7 @@ impl Speakers {
                 at,
                 Person {
                     participant,
+                    microphone,
                     is_muted,
                     activity: Activity::default(),
                     loudness: 0,
@@ -204,19 +208,15 @@ impl Speakers {
         (person.is_muted && person.talks()).then(|| QUIETEST - person.loudness_db())
     }
 
-    /// Another frame passed. `loudness_of` reads the meter of a participant's microphone.
-    pub(crate) fn tick(
-        &mut self,
-        now: Time,
-        mut loudness_of: impl FnMut(ParticipantId) -> u8,
-    ) -> TickChanges {
+    /// Another frame passed. `loudness_of` reads the meter of a microphone.
+    pub(crate) fn tick(&mut self, now: Time, mut loudness_of: impl FnMut(TrackKey) -> u8) -> TickChanges {
         let recent = std::mem::take(&mut self.is_changed);
         let mut changes = TickChanges { recent, ..TickChanges::default() };
         self.candidates.clear();
         let mut began = Vec::new();
         for person in &mut self.people {
             let talked = person.talks();
-            person.hear(now, loudness_of(person.participant));
+            person.hear(now, loudness_of(person.microphone));
             if person.is_muted {
                 if talked != person.talks() {
                     changes.muted_talkers.push(person.participant);
@@ -258,7 +258,7 @@ impl Speakers {
         self.dominant = Some(participant);
         self.recent.retain(|other| *other != participant);
         self.recent.insert(0, participant);
-        self.recent.truncate(MAX_RECENT_SPEAKERS);
+        self.recent.truncate(MAX_SPEAKERS);
         true
     }
 
@@ -270,7 +270,7 @@ impl Speakers {
         self.recent.retain(|other| *other != participant);
         let place = usize::from(self.dominant.is_some() && self.recent.first() == self.dominant.as_ref());
         self.recent.insert(place, participant);
-        self.recent.truncate(MAX_RECENT_SPEAKERS);
+        self.recent.truncate(MAX_SPEAKERS);
     }
 
     fn find(&self, participant: ParticipantId) -> Result<usize, usize> {
@@ -282,14 +282,28 @@ impl Speakers {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use slotmap::{Key, KeyData};
 
     fn person(number: u32) -> ParticipantId {
         ParticipantId::new(number).unwrap()
     }
 
+    /// The microphone of person `number`.
+    fn microphone(number: u32) -> TrackKey {
+        KeyData::from_ffi(1 << 32 | u64::from(number)).into()
+    }
+
+    fn number_of(microphone: TrackKey) -> u32 {
+        microphone.data().as_ffi() as u32
+    }
+
+    fn mute(speakers: &mut Speakers, number: u32, is_muted: bool) {
+        speakers.set(person(number), microphone(number), is_muted);
+    }
+
     fn room(people: u32) -> Speakers {
         let mut speakers = Speakers::new(3);
-        (1..=people).for_each(|number| speakers.set(person(number), false));
+        (1..=people).for_each(|number| mute(&mut speakers, number, false));
         speakers
     }
 
@@ -298,7 +312,7 @@ mod tests {
         (0..ticks)
             .map(|_| {
                 *now += Duration::from_millis(40);
-                speakers.tick(*now, |who| if talkers.contains(&who.get()) { 105 } else { 20 })
+                speakers.tick(*now, |who| if talkers.contains(&number_of(who)) { 105 } else { 20 })
             })
             .collect()
     }
@@ -330,7 +344,7 @@ mod tests {
     #[test]
     fn one_who_talks_while_muted_is_neither_heard_nor_dominant_but_noticed() {
         let (mut speakers, mut now) = (room(2), Time::ZERO);
-        speakers.set(person(2), true);
+        mute(&mut speakers, 2, true);
         let changes = run(&mut speakers, &mut now, 50, &[2]);
         assert_eq!(changes.iter().map(|change| change.muted_talkers.len()).sum::<usize>(), 1);
         assert!(speakers.talks_muted(person(2)).is_some_and(|level| level < 40));
@@ -361,7 +375,7 @@ mod tests {
         for talker in 1..=40 {
             run(&mut speakers, &mut now, 30, &[talker]);
         }
-        assert_eq!(speakers.recent().count(), MAX_RECENT_SPEAKERS);
+        assert_eq!(speakers.recent().count(), MAX_SPEAKERS);
         let before: Vec<_> =
             speakers.recent().filter(|speaker| speaker.talks).map(|s| s.participant).collect();
         assert_eq!(before, [person(40)]);
@@ -377,10 +391,10 @@ mod tests {
         ) {
             let (mut speakers, mut now) = (room(6), Time::ZERO);
             for (levels, muter, muted) in rounds {
-                speakers.set(person(muter + 1), muted);
+                mute(&mut speakers, muter + 1, muted);
                 now += Duration::from_millis(40);
                 let before = speakers.dominant();
-                let changes = speakers.tick(now, |who| levels[who.get() as usize - 1]);
+                let changes = speakers.tick(now, |who| levels[number_of(who) as usize - 1]);
                 prop_assert_eq!(changes.dominant, before != speakers.dominant());
                 if let Some(dominant) = speakers.dominant() {
                     prop_assert_eq!(speakers.recent().next().map(|s| s.participant), Some(dominant));

@@ -32,10 +32,6 @@ pub(crate) enum Moved {
 
 impl Moved {
     const NOTHING: Self = Self::Places(Vec::new());
-
-    pub(crate) fn is_nothing(&self) -> bool {
-        *self == Self::NOTHING
-    }
 }
 
 /// The places of all who have a camera.
@@ -52,6 +48,11 @@ impl Places {
     /// Whether somebody has a place.
     pub(crate) fn has(&self, participant: ParticipantId) -> bool {
         self.place_of.contains_key(&participant)
+    }
+
+    /// Who is at place 0.
+    pub(crate) fn first(&self) -> Option<ParticipantId> {
+        self.at(0)
     }
 
     /// Whom `receiver` sees in its slot `Speaker(number)`.

@@ -6,6 +6,8 @@ use std::time::Duration;
 use sluice_wire::time::Time;
 use sluice_wire::track::ParticipantId;
 
+use crate::core::policy::MAX_VOICES;
+
 /// A newcomer must be this much louder than the voice whose lane it takes, dB.
 const MARGIN_DB: u8 = 6;
 /// A voice that is heard keeps its lane at least this long: a word must not be cut in two.
@@ -38,8 +40,9 @@ pub(crate) struct Voices {
 pub(crate) type LaneSet = u32;
 
 impl Voices {
+    /// Lanes for at most [`MAX_VOICES`] voices.
     pub(crate) fn new(voices: u8) -> Self {
-        Self { lanes: vec![None; usize::from(voices) + 1] }
+        Self { lanes: vec![None; usize::from(voices.min(MAX_VOICES)) + 1] }
     }
 
     /// How many voices a receiver hears.
@@ -61,7 +64,10 @@ impl Voices {
 
     /// Assigns the lanes anew. `candidates` are all unmuted microphones. Gives the lanes that changed.
     pub(crate) fn update(&mut self, now: Time, candidates: &[Candidate]) -> LaneSet {
-        let before: Vec<_> = (0..self.lanes.len() as u32).map(|number| self.lane(number)).collect();
+        let mut before = [None; MAX_VOICES as usize + 1];
+        for (number, place) in (0..).zip(&mut before) {
+            *place = self.lane(number);
+        }
         self.refresh(candidates);
         self.fill(now, candidates);
         for _ in 0..self.lanes.len() {
@@ -70,8 +76,8 @@ impl Voices {
             }
         }
         self.renew_spare(now, candidates);
-        let changed = |number: &u32| before[*number as usize] != self.lane(*number);
-        (0..self.lanes.len() as u32).filter(changed).fold(0, |set, number| set | 1 << number)
+        let changed = (0..).zip(before).filter(|(number, before)| *before != self.lane(*number));
+        changed.fold(0, |set, (number, _)| set | 1 << number)
     }
 
     /// Takes over loudness; who is no candidate any more loses its lane.

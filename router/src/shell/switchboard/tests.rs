@@ -1,5 +1,5 @@
 use super::*;
-use crate::core::{Shard, ShardConfig};
+use crate::core::{Policy, Rights, Shard, ShardConfig};
 use sluice_wire::time::Time;
 
 /// A switchboard with one shard that works when it is told to.
@@ -15,7 +15,11 @@ impl Bench {
         let poll = mio::Poll::new().unwrap();
         let waker = Waker::new(poll.registry(), mio::Token(0)).unwrap();
         let (commands, mailbox) = mpsc::channel(mailbox_size);
-        let config = ShardConfig { number: 0, addresses: vec!["127.0.0.1:9".parse().unwrap()] };
+        let config = ShardConfig {
+            number: 0,
+            addresses: vec!["127.0.0.1:9".parse().unwrap()],
+            policy: Policy::default(),
+        };
         Self {
             switchboard: Switchboard::new(vec![Mailbox { commands, waker }], Arc::new([]), Clock::new()),
             mailbox,
@@ -34,7 +38,8 @@ impl Bench {
     }
 
     fn ask(&self, request: u64, number: u32) -> Result<(), OpenError> {
-        self.switchboard.open_for_listener(request, "a", participant(number), Suite::AeadAes128Gcm)
+        let (suite, rights) = (Suite::AeadAes128Gcm, Rights::default());
+        self.switchboard.open_for_listener(request, "a", participant(number), suite, rights)
     }
 }
 
@@ -83,7 +88,7 @@ fn a_caller_that_gave_up_leaves_no_session_behind() {
     let mut bench = Bench::new(8);
     let (caller, answer) = oneshot::channel();
     let origin = Origin::Caller(caller);
-    bench.switchboard.request("a", participant(1), Suite::AeadAes128Gcm, origin).unwrap();
+    bench.switchboard.request("a", participant(1), Suite::AeadAes128Gcm, Rights::default(), origin).unwrap();
     drop(answer);
     bench.work();
     assert_eq!(bench.switchboard.census(), (0, 0));
@@ -140,7 +145,7 @@ fn a_failed_shard_leaves_nobody_waiting() {
     let bench = Bench::new(8);
     let (caller, mut answer) = oneshot::channel();
     let origin = Origin::Caller(caller);
-    bench.switchboard.request("a", participant(1), Suite::AeadAes128Gcm, origin).unwrap();
+    bench.switchboard.request("a", participant(1), Suite::AeadAes128Gcm, Rights::default(), origin).unwrap();
     bench.switchboard.fail();
     assert!(matches!(answer.try_recv(), Err(oneshot::error::TryRecvError::Closed)));
 }
