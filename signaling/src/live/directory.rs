@@ -20,8 +20,8 @@ use crate::routers::{RouterEvent, Routers};
 use crate::secrets::token;
 use crate::store::{Store, StoreError};
 
-/// Messages that may wait for a meeting: it answers each in microseconds, and writes to the store once in 64 joins.
-const MAILBOX_COMMANDS: usize = 1_024;
+/// Messages that may wait for a meeting while it writes to the store what the last batch of them came to: some 2 MiB at worst.
+const MAILBOX_COMMANDS: usize = 8_192;
 
 /// What the meetings need.
 #[derive(Clone)]
