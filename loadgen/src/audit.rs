@@ -21,6 +21,9 @@ pub type Directory = BTreeMap<TrackId, Arc<Mutex<TrackLedger>>>;
 /// Frames of which it is remembered whether they could be decoded: more than a group of temporal layers has.
 const REMEMBERED_FRAMES: u64 = u64::BITS as u64;
 
+/// How long an encoding may take that is asked for: what the scenarios promise of 99 in 100.
+const PATIENCE: Duration = Duration::from_millis(500);
+
 /// A run of frames of one track and encoding.
 #[derive(Debug)]
 struct Run {
@@ -130,8 +133,17 @@ impl SlotAudit {
         }
     }
 
+    /// The end: an encoding that was asked for so long ago that it should have come counts as having come now. Of another nobody
+    /// can tell.
+    pub fn finish(&mut self, now: Time) {
+        if self.pending.is_some_and(|pending| now.saturating_since(pending.since) >= PATIENCE) {
+            self.give_up(now);
+        }
+        self.pending = None;
+    }
+
     /// An encoding that was asked for and has not come counts as having come now.
-    pub fn give_up(&mut self, now: Time) {
+    fn give_up(&mut self, now: Time) {
         if let Some(pending) = self.pending.take() {
             self.overdue += 1;
             self.switch_times.push(now.saturating_since(pending.since));

@@ -73,7 +73,6 @@ async fn delay_and_reordering_spoil_no_switch() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs slots that follow speakers"]
 async fn a_gallery_follows_its_speakers() {
     let deployment = Deployment::start().await;
     let selective = run(config(&deployment, Scenario::Gallery25, 6, 9)).await;
@@ -84,7 +83,6 @@ async fn a_gallery_follows_its_speakers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs slots that play voices"]
 async fn a_page_of_nine_costs_nine_pictures_and_three_voices() {
     let deployment = Deployment::start().await;
     let selective = run(config(&deployment, Scenario::Visible9, 12, 3)).await;

@@ -187,8 +187,11 @@ fn switches_are_timed_from_asking_to_the_first_frame() {
     audit.ask(at(360), 1);
     assert_eq!((audit.overdue, audit.switch_times.len()), (1, 2));
     audit.ask(at(370), 0);
-    audit.give_up(at(870));
-    assert_eq!(audit.switch_times[2], Duration::from_millis(500));
+    audit.finish(at(870));
+    assert_eq!((audit.overdue, audit.switch_times[2]), (2, Duration::from_millis(500)));
+    audit.ask(at(880), 0);
+    audit.finish(at(1_379));
+    assert_eq!((audit.overdue, audit.switch_times.len()), (2, 3), "that may still have come");
     assert_eq!(audit.oversized, 0);
     receive(&mut audit, track(1), 1, 11..12);
     assert_eq!(audit.oversized, 1);

@@ -41,7 +41,7 @@ pub struct Selective {
     /// From asking for what a slot is to show to its first frame, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_frame_ms: Option<Percentiles>,
-    /// Changes of the track in a slot that follows speakers.
+    /// Changes of the track in slots that follow speakers or play voices.
     pub source_changes: u64,
     /// Freezes of pictures, as the W3C's WebRTC statistics define them.
     pub freezes: u64,

@@ -75,7 +75,7 @@ fn selective_rows(selective: &Selective) -> Vec<(&'static str, String)> {
         ("switches overdue", grouped(selective.switches_overdue)),
         ("switch p50 / p99 / max", times(&selective.switch_ms)),
         ("first frame p50 / p99 / max", times(&selective.first_frame_ms)),
-        ("changes of speaker", grouped(selective.source_changes)),
+        ("changes of speakers and voices", grouped(selective.source_changes)),
         ("freezes", format!("{} ({:.4} % of the time)", selective.freezes, selective.freeze_ratio * 100.0)),
         ("egress / selected, a receiver", format!("{} / {}", mbps(egress), mbps(selected))),
         ("egress by selected", ratios),

@@ -157,7 +157,7 @@ impl Director {
             let is_asked = |slot: u16| wanted.iter().any(|wanted| wanted.slot == slot);
             let first_frames = slots.iter().filter(|stats| is_asked(stats.slot));
             self.window.first_frames.extend(first_frames.filter_map(|stats| stats.first_frame));
-            lock(&member.record).audits.iter_mut().for_each(|audit| audit.give_up(now));
+            lock(&member.record).audits.iter_mut().for_each(|audit| audit.finish(now));
         }
     }
 
