@@ -56,7 +56,7 @@ impl Shard {
     }
 
     /// Lanes have other voices now.
-    fn follow_voices(&mut self, now: Time, key: RoomKey, changes: &TickChanges) {
+    pub(super) fn follow_voices(&mut self, now: Time, key: RoomKey, changes: &TickChanges) {
         if changes.lanes == 0 {
             return;
         }

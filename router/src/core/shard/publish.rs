@@ -11,6 +11,7 @@ use super::Shard;
 use super::subscribe::Tell;
 use crate::core::ids::{EncodingRef, RoomKey, SessionKey, TrackKey};
 use crate::core::session::RefusedTrack;
+use crate::core::speakers::TickChanges;
 use crate::core::track::Track;
 
 impl Shard {
@@ -147,6 +148,12 @@ impl Shard {
             }
             self.note_muted_talk(room, id.participant());
         }
+        if kind.is_audio() && !is_muted {
+            // What a muted microphone sent for the sake of its level was left out, which leaves no gap.
+            for slot in self.who_show(key) {
+                self.begin_anew(slot);
+            }
+        }
         self.resolve_who_show(now, room, id, key, Tell::Now);
     }
 
@@ -173,7 +180,10 @@ impl Shard {
         match (published.kind, published.number) {
             (TrackKind::Microphone, TrackNumber::MICROPHONE) => {
                 room.speakers.set(id.participant(), track_key, published.muted);
+                let lanes = room.speakers.lanes_of(id.participant());
                 self.start_listening(room_key);
+                // One who was away for less than a tick still has a lane, and nobody hears it.
+                self.follow_voices(now, room_key, &TickChanges { lanes, ..TickChanges::default() });
             }
             (TrackKind::Camera, TrackNumber::CAMERA) => {
                 let moved = room.places.add(id.participant());

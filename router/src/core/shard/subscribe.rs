@@ -218,6 +218,13 @@ impl Shard {
         self.slot(slot)?.selection
     }
 
+    /// Lets the next packet that a slot shows be the first of a source, whatever came before it.
+    pub(super) fn begin_anew(&mut self, slot: SlotRef) {
+        if let Some(selection) = self.selection(slot) {
+            self.select(slot, Some(Selection::new(selection.track, selection.target())));
+        }
+    }
+
     fn select(&mut self, slot: SlotRef, selection: Option<Selection>) {
         if let Some(state) = self.slot_mut(slot) {
             state.selection = selection;

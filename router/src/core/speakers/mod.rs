@@ -184,6 +184,12 @@ impl Speakers {
         self.voices.heard_by(receiver, number)
     }
 
+    /// The lanes that have somebody's voice, one bit each: one, or none.
+    pub(crate) fn lanes_of(&self, participant: ParticipantId) -> LaneSet {
+        let has = |number: &u32| self.voices.lane(*number) == Some(participant);
+        (0..=self.voices.count()).filter(has).fold(0, |set, number| set | 1 << number)
+    }
+
     /// Whose voice a lane has.
     pub(crate) fn lane(&self, number: u32) -> Option<ParticipantId> {
         self.voices.lane(number)
