@@ -9,6 +9,7 @@
 pub mod campaign;
 pub mod conference;
 pub mod hostile;
+pub mod judge;
 pub mod ledger;
 pub mod outcome;
 pub mod participant;

@@ -13,6 +13,10 @@ pub struct Outcome {
     pub rtp_out: u64,
     /// Frames that arrived whole and intact.
     pub frames_intact: u64,
+    /// Of these, frames that lacked something they refer to.
+    pub frames_undecodable: u64,
+    /// Times that a slot went over to another encoding of its track.
+    pub switches: u64,
     /// Times that a session moved.
     pub migrations: u64,
     /// Datagrams that the router dropped because they did not authenticate, were replayed, or were no packets at all.
@@ -28,6 +32,8 @@ impl Outcome {
         self.datagrams_in += other.datagrams_in;
         self.rtp_out += other.rtp_out;
         self.frames_intact += other.frames_intact;
+        self.frames_undecodable += other.frames_undecodable;
+        self.switches += other.switches;
         self.migrations += other.migrations;
         self.hostile_drops += other.hostile_drops;
         self.fingerprint ^= other.fingerprint;

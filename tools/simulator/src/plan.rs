@@ -6,6 +6,8 @@ use rand::{Rng, RngExt};
 use rand_chacha::ChaCha8Rng;
 use sluice_netsim::config::{BurstLoss, LinkConfig};
 
+use crate::participant::{CAMERA_FPS, CAMERA_HEIGHTS};
+
 /// People of a meeting.
 pub const PARTICIPANTS: usize = 5;
 /// Everybody has joined, and the troubles begin.
@@ -39,10 +41,27 @@ pub enum Action {
     },
     /// Mutes or unmutes the person's camera.
     ToggleCamera(usize),
+    /// Mutes or unmutes the person's microphone.
+    ToggleMicrophone(usize),
+    /// The person talks.
+    Talk {
+        /// Who.
+        person: usize,
+        /// For how long.
+        lasting: Duration,
+    },
     /// The person begins or ends to share a screen.
     ToggleScreen(usize),
-    /// The person wants only small pictures, or any again.
-    ToggleHeight(usize),
+    /// The person wants pictures of at most this height; 0 is no limit.
+    Height(usize, u16),
+    /// The person wants at most so many frames per second; 0 is no limit.
+    Fps(usize, u8),
+    /// The person wants no pictures for now, or any again.
+    TogglePause(usize),
+    /// The person goes over to a gallery of all, or to a view of those who speak.
+    ToggleLayout(usize),
+    /// The person can take so many bits per second; `u64::MAX` is no limit.
+    Limit(usize, u64),
     /// Signaling ends the person's session; the person joins again with a new ticket.
     Replace(usize),
     /// The network is perfect from now on.
@@ -56,8 +75,10 @@ pub struct Plan {
     pub shards: u8,
     /// Up and down link of each person until calm.
     pub links: Vec<(LinkConfig, LinkConfig)>,
-    /// No packet is lost, reordered or changed: every gap is the router's.
+    /// No packet is lost, reordered or changed, and no address changes: every gap is the router's.
     pub is_lossless: bool,
+    /// Who talks from calm to the end, alone.
+    pub last_speaker: usize,
     /// What happens, by time since the start.
     pub actions: Vec<(Duration, Action)>,
     /// Hostile datagrams per second.
@@ -82,21 +103,30 @@ impl Plan {
         let end = if rng.random_ratio(1, 3) { Action::Kill(leaver) } else { Action::Leave(leaver) };
         actions.push((away_at, end));
         if rng.random() {
-            actions
-                .push((away_at + Duration::from_millis(rng.random_range(500..4_000)), Action::Join(leaver)));
+            let back_at = away_at + Duration::from_millis(rng.random_range(500..4_000));
+            actions.push((back_at.min(TROUBLE_UNTIL), Action::Join(leaver)));
         }
-        actions.push((at(rng), Action::Rebind(person(rng))));
-        actions.push((at(rng), partition(rng)));
-        for _ in 0..rng.random_range(2..10) {
+        if !is_lossless {
+            actions.push((at(rng), Action::Rebind(person(rng))));
+            actions.push((at(rng), partition(rng)));
+            for _ in 0..rng.random_range(0..4) {
+                let action = any_trouble(rng);
+                actions.push((at(rng), action));
+            }
+        }
+        for _ in 0..rng.random_range(8..30) {
             let action = any_action(rng);
             actions.push((at(rng), action));
         }
+        let last_speaker = person(rng);
         actions.push((TROUBLE_UNTIL, Action::Calm));
+        actions.push((TROUBLE_UNTIL, Action::Talk { person: last_speaker, lasting: END - TROUBLE_UNTIL }));
         actions.sort_by_key(|(at, _)| *at);
         Self {
             shards: rng.random_range(1..=4),
             links,
             is_lossless,
+            last_speaker,
             actions,
             hostile_rate_hz: rng.random_range(5..100),
         }
@@ -119,15 +149,30 @@ fn partition(rng: &mut impl Rng) -> Action {
     }
 }
 
-fn any_action(rng: &mut impl Rng) -> Action {
-    match rng.random_range(0..8) {
+fn any_trouble(rng: &mut impl Rng) -> Action {
+    match rng.random_range(0..4) {
         0 => Action::Rebind(person(rng)),
         1 => Action::MoveAddress(person(rng)),
-        2 => partition(rng),
-        3 => Action::ToggleScreen(person(rng)),
-        4 => Action::ToggleHeight(person(rng)),
-        5 => Action::Replace(person(rng)),
-        _ => Action::ToggleCamera(person(rng)),
+        2 => Action::Replace(person(rng)),
+        _ => partition(rng),
+    }
+}
+
+fn any_action(rng: &mut impl Rng) -> Action {
+    let person = person(rng);
+    match rng.random_range(0..16) {
+        0..4 => Action::Talk { person, lasting: Duration::from_millis(rng.random_range(100..3_000)) },
+        4 | 5 => Action::ToggleScreen(person),
+        6 | 7 => {
+            let heights = [0, CAMERA_HEIGHTS[0] - 1, CAMERA_HEIGHTS[0], CAMERA_HEIGHTS[1], CAMERA_HEIGHTS[2]];
+            Action::Height(person, heights[rng.random_range(0..heights.len())])
+        }
+        8 | 9 => Action::Fps(person, [0, 1, CAMERA_FPS / 4, CAMERA_FPS / 2][rng.random_range(0..4)]),
+        10 => Action::TogglePause(person),
+        11 => Action::ToggleLayout(person),
+        12 | 13 => Action::Limit(person, [u64::MAX, 0, 100_000, 400_000, 1_500_000][rng.random_range(0..5)]),
+        14 => Action::ToggleMicrophone(person),
+        _ => Action::ToggleCamera(person),
     }
 }
 

@@ -3,18 +3,21 @@
 mod amplification;
 mod continuity;
 mod nonces;
+mod streams;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use sluice_wire::classify::{Class, classify};
-use sluice_wire::srtp::InboundSrtp;
-use sluice_wire::ticket::Ticket;
+use sluice_wire::srtp::{Cryptex, InboundSrtp};
+use sluice_wire::ticket::{Direction, Ticket};
 use sluice_wire::time::Time;
+use sluice_wire::track::ParticipantId;
 
 use self::amplification::Amplification;
 use self::continuity::Continuity;
 use self::nonces::Nonces;
+use self::streams::Streams;
 use crate::Violation;
 
 /// The largest datagram of the protocol.
@@ -43,24 +46,32 @@ pub struct Watch {
     nonces: Nonces,
     amplification: Amplification,
     continuity: Continuity,
+    streams: Streams,
     fingerprint: u64,
 }
 
 impl Watch {
-    /// A ticket was handed out.
+    /// Nothing is lost on the way to the router, so that frames and times can be judged more strictly.
+    pub const fn expect_no_loss(&mut self) {
+        self.streams.expect_no_loss();
+    }
+
+    /// A ticket was handed out to `owner`.
     ///
     /// # Errors
     /// Its keys, which must be good.
-    pub fn on_ticket(&mut self, ticket: &Ticket) -> Result<(), String> {
+    pub fn on_ticket(&mut self, owner: ParticipantId, ticket: &Ticket) -> Result<(), String> {
         let number = TicketNumber(self.tickets);
         self.tickets += 1;
         let (up, down) = (ticket.uplink.ssrcs, ticket.downlink.ssrcs);
         self.up.insert(up.base(), (up.count(), number));
         self.down.insert(down.base(), (down.count(), number));
-        let reader =
-            InboundSrtp::new(ticket.suite, &ticket.uplink.master, up, sluice_wire::srtp::Cryptex::Required)
-                .map_err(|error| error.to_string())?;
-        self.amplification.on_ticket(number, reader);
+        let reader = |direction: &Direction| {
+            InboundSrtp::new(ticket.suite, &direction.master, direction.ssrcs, Cryptex::Required)
+                .map_err(|error| error.to_string())
+        };
+        self.amplification.on_ticket(number, reader(&ticket.uplink)?);
+        self.streams.on_ticket(number, owner, reader(&ticket.downlink)?);
         Ok(())
     }
 
@@ -90,6 +101,7 @@ impl Watch {
         self.amplification
             .on_sent(ticket, to, datagram.len())
             .and_then(|()| self.continuity.on_sent(ticket, datagram))
+            .and_then(|()| self.streams.on_sent(now, ticket, datagram))
             .map_err(|what| Violation { at: now, what })
     }
 

@@ -1,9 +1,10 @@
 //! The watch must bite: each promise, broken on purpose.
 
 use super::*;
-use sluice_wire::srtp::{Cryptex, OutboundSrtp};
+use sluice_wire::srtp::OutboundSrtp;
 use sluice_wire::ssrc::{SsrcBlock, StreamIndex, StreamRole};
-use sluice_wire::ticket::{Direction, MasterKey, PROTOCOL_VERSION, Secret, Suite};
+use sluice_wire::ticket::{MasterKey, PROTOCOL_VERSION, Secret, Suite};
+use sluice_wire::track::TrackNumber;
 
 fn direction(base: u32, count: u32, fill: u8) -> Direction {
     Direction {
@@ -37,10 +38,19 @@ impl Sender {
     }
 
     fn rtp(&mut self, index: u64, timestamp: u32) -> Vec<u8> {
-        let mut header = vec![0x80, 96];
+        self.rtp_of(ParticipantId::new(2).unwrap(), index, timestamp)
+    }
+
+    fn rtp_of(&mut self, participant: ParticipantId, index: u64, timestamp: u32) -> Vec<u8> {
+        let mut header = vec![0x81, 96];
         header.extend_from_slice(&(index as u16).to_be_bytes());
         header.extend_from_slice(&timestamp.to_be_bytes());
         header.extend_from_slice(&self.1.to_be_bytes());
+        let track = participant.track(TrackNumber::MICROPHONE);
+        header.extend_from_slice(&track.to_bits().to_be_bytes());
+        // Cryptex encrypts a CSRC only beside an extension block.
+        header[0] |= 0x10;
+        header.extend_from_slice(&[0xBE, 0xDE, 0, 0]);
         let mut out = vec![0; 200];
         let len = self.0.seal_rtp(index, &header, &timestamp.to_be_bytes(), &mut out).unwrap();
         out.truncate(len);
@@ -52,7 +62,7 @@ impl Sender {
 fn watch() -> (Watch, Ticket) {
     let ticket = ticket();
     let mut watch = Watch::default();
-    watch.on_ticket(&ticket).unwrap();
+    watch.on_ticket(ParticipantId::new(1).unwrap(), &ticket).unwrap();
     let mut up = Sender::new(&ticket.uplink);
     for index in 0..20 {
         watch.on_router_receives(client(), &up.rtp(index, 0));
@@ -102,6 +112,14 @@ fn gaps_are_counted_and_time_must_not_go_back() {
     }
     assert_eq!(watch.forwarding_gaps(), 1);
     assert!(what(watch.on_router_sends(Time::ZERO, client(), &down.rtp(4, 299))).contains("goes back"));
+}
+
+#[test]
+fn tracks_of_one_s_own_are_seen() {
+    let (mut watch, ticket) = watch();
+    let mut down = Sender::new(&ticket.downlink);
+    let own = down.rtp_of(ParticipantId::new(1).unwrap(), 1, 0);
+    assert!(what(watch.on_router_sends(Time::ZERO, client(), &own)).contains("its own"));
 }
 
 #[test]
