@@ -63,10 +63,11 @@ impl Scene {
             codec: Codec::Vp8,
             encodings: vec![encoding(180), encoding(360)],
         };
-        lab.client(SENDER).session.publish(&camera).unwrap();
+        lab.client(SENDER).session.publish(&camera).expect("a camera");
         let ticket = lab.client(RECEIVER).ticket.clone();
         let (master, block) = (&ticket.downlink.master, ticket.downlink.ssrcs);
-        let ear = InboundSrtp::new(ticket.suite, master, block, Cryptex::Required).unwrap();
+        let ear =
+            InboundSrtp::new(ticket.suite, master, block, Cryptex::Required).expect("the ticket's keys");
         lab.tap = Some(Vec::new());
         let mut scene = Self { lab, ear, picture: 0, got: BTreeMap::new() };
         scene.want(0, 0);

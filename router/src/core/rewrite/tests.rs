@@ -78,12 +78,14 @@ fn what_is_left_out_leaves_no_gap() {
     assert_eq!(sources, [0, 3, 5, 9].map(Some));
 }
 
+/// The parts of a frame that came before it was left out, the index behind it, and the gap that remains.
+type LostPart<'a> = (&'a [(u64, (bool, bool))], u64, u64);
+
 #[test]
 fn a_lost_packet_of_a_frame_that_is_left_out_leaves_no_gap() {
     let (start, middle, end) = ((true, false), (false, false), (false, true));
     let part = |index, (start, end)| Incoming { start, end, ..packet(index) };
-    // Each: the parts of a frame that came before it was left out, the index behind it, and the gap that remains.
-    let cases: [(&[(u64, (bool, bool))], u64, u64); 6] = [
+    let cases: [LostPart<'_>; 6] = [
         (&[(1, start), (5, end)], 6, 0),
         (&[(2, middle), (3, end)], 4, 0),
         (&[(1, start)], 3, 0),
