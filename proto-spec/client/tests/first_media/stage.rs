@@ -6,7 +6,8 @@ use sluice_client::media::Codec;
 use sluice_client::media::packetize::FrameLayer;
 use sluice_client::session::{ClientSession, EncodingConfig, Event, OutgoingFrame, TrackConfig};
 use sluice_router::core::{
-    Command, DatagramMeta, Drained, Event as RouterEvent, OpenRequest, Policy, Rights, Shard, ShardConfig, TransmitBatch,
+    Command, DatagramMeta, Drained, Event as RouterEvent, OpenRequest, Policy, Rights, Shard, ShardConfig,
+    TransmitBatch,
 };
 use sluice_wire::control::{Want, WantedSlot};
 use sluice_wire::ticket::{Suite, Ticket};
@@ -28,7 +29,8 @@ pub(crate) struct RouterStage {
 
 impl RouterStage {
     pub(crate) fn new(router: &vector::Router) -> Self {
-        let config = ShardConfig { number: router.shard, addresses: vec![router.address], policy: Policy::default() };
+        let config =
+            ShardConfig { number: router.shard, addresses: vec![router.address], policy: Policy::default() };
         Self {
             shard: Shard::new(config, router.seed.seed()),
             batch: TransmitBatch::new(),

@@ -3,7 +3,8 @@ use std::time::Duration;
 
 use sluice_client::clock::Clock;
 use sluice_router::core::{
-    Command, DatagramMeta, Drained, Event, OpenRequest, Policy, Rights, Shard, ShardConfig, ShardGauges, TransmitBatch,
+    Command, DatagramMeta, Drained, Event, OpenRequest, Policy, Rights, Shard, ShardConfig, ShardGauges,
+    TransmitBatch,
 };
 use sluice_wire::control::CloseCode;
 use sluice_wire::ticket::{Suite, Ticket};
