@@ -27,6 +27,12 @@ fn seeds_that_failed_once_run_without_a_violation() {
 }
 
 #[test]
+#[ignore = "known defect: a slot that follows a speaker still waits for its key frame when the run ends"]
+fn a_slot_that_follows_a_speaker_gets_its_key_frame_in_time() {
+    run_seed(388).unwrap();
+}
+
+#[test]
 fn a_seed_gives_the_same_run_to_the_last_bit() {
     let first = run_seed(7).unwrap();
     assert_eq!(first, run_seed(7).unwrap());
