@@ -12,6 +12,7 @@ use sluice_loadgen::media::{DEFAULT_CAMERA, MediaSet, SIMULCAST};
 use sluice_loadgen::progress::Progress;
 use sluice_loadgen::report::{Report, ReportFile, table};
 use sluice_loadgen::scenario::Scenario;
+use sluice_loadgen::signal::{self, SignalConfig};
 use sluice_loadgen::swarm::{self, DEFAULT_SERVER, SwarmConfig};
 use sluice_loadgen::terminal::{View, complain, say};
 use sluice_wire::signaling::Token;
@@ -40,6 +41,47 @@ enum Command {
     ///
     /// The exit code is 0 if every promise was kept, 1 if one was broken, 2 if there was no run.
     Run(RunArgs),
+    /// Run participants without media: how fast the signaling daemon lets them in and tells them of one another.
+    ///
+    /// The daemon's limits by address have to be above the numbers here. The exit code is 0 if everybody joined and stayed.
+    Signal(SignalArgs),
+}
+
+#[derive(Debug, Args)]
+struct SignalArgs {
+    /// The signaling daemon.
+    #[arg(long, value_name = "URL", default_value = DEFAULT_SERVER)]
+    server: String,
+    /// What the deployment asks for to create meetings.
+    #[arg(long, value_name = "TOKEN", env = "SLUICE_API_TOKEN", hide_env_values = true)]
+    api_token: Option<String>,
+    /// How many meetings.
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    meetings: u32,
+    /// How many participants in total, spread evenly over the meetings.
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    participants: u32,
+    /// How many participants begin to join per second.
+    #[arg(long, value_name = "PER_SECOND", default_value_t = 2_000)]
+    ramp: u32,
+    /// How many participants change their names per second, in total; everybody in their meetings is told.
+    #[arg(long, value_name = "PER_SECOND", default_value_t = 5_000)]
+    changes: u32,
+    /// How long it is measured once everybody is inside.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
+    seconds: f64,
+    /// Attach a router that says yes to every session to the daemon's gRPC end, such as 127.0.0.1:8081.
+    #[arg(long, value_name = "ADDRESS", requires = "router_token")]
+    fake_router: Option<String>,
+    /// The token that routers show.
+    #[arg(long, value_name = "TOKEN", env = "SLUICE_ROUTER_TOKEN", hide_env_values = true)]
+    router_token: Option<String>,
+    /// The daemon's process on this machine: its memory and processor time are in the report.
+    #[arg(long, value_name = "PID")]
+    daemon_pid: Option<u32>,
+    /// Write the report to this file as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -95,7 +137,47 @@ struct RunArgs {
 
 impl Cli {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let Command::Run(args) = self.command;
+        match self.command {
+            Command::Run(args) => args.run(),
+            Command::Signal(args) => args.run(),
+        }
+    }
+}
+
+impl SignalArgs {
+    fn run(self) -> anyhow::Result<ExitCode> {
+        let json = self.json.as_deref().map(ReportFile::open).transpose()?;
+        let duration = Duration::try_from_secs_f64(self.seconds).context("--seconds is no length of time")?;
+        let config = SignalConfig {
+            server: self.server,
+            api_token: self.api_token.map(Token::new),
+            meetings: self.meetings,
+            participants: self.participants,
+            joins_per_second: self.ramp,
+            changes_per_second: self.changes,
+            duration,
+            router: self.fake_router.zip(self.router_token.map(Token::new)),
+            daemon_pid: self.daemon_pid,
+            clock: Clock::process(),
+        };
+        raise_file_limit(config.participants);
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let report = runtime.block_on(async {
+            let stop = CancellationToken::new();
+            stop_on_interrupt(stop.clone());
+            signal::run(config, stop).await
+        })?;
+        say(&signal::table(&report));
+        if let Some(file) = json {
+            file.write(&report)?;
+        }
+        Ok(if report.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+impl RunArgs {
+    fn run(self) -> anyhow::Result<ExitCode> {
+        let args = self;
         let json = args.json.clone();
         let config = args.config()?;
         let json = json.as_deref().map(ReportFile::open).transpose()?;
@@ -151,18 +233,21 @@ impl RunArgs {
 
 async fn run(config: SwarmConfig) -> anyhow::Result<Report> {
     let stop = CancellationToken::new();
-    let interrupted = stop.clone();
-    tokio::spawn(async move {
-        // Without a signal handler the system ends the process, which is what was asked for then.
-        if tokio::signal::ctrl_c().await.is_ok() {
-            interrupted.cancel();
-        }
-    });
+    stop_on_interrupt(stop.clone());
     let progress = Arc::new(Progress::new());
     let view = View::show(Arc::clone(&progress), config.duration);
     let report = swarm::run(config, progress, stop).await;
     view.close().await;
     Ok(report?)
+}
+
+fn stop_on_interrupt(stop: CancellationToken) {
+    tokio::spawn(async move {
+        // Without a signal handler the system ends the process, which is what was asked for then.
+        if tokio::signal::ctrl_c().await.is_ok() {
+            stop.cancel();
+        }
+    });
 }
 
 /// The usual limit of 1,024 files is that of 300 participants. Where it cannot be raised, who finds no socket says so.
@@ -179,7 +264,9 @@ mod tests {
 
     fn config(line: &str) -> anyhow::Result<SwarmConfig> {
         let words = ["sluice-loadgen", "run"].into_iter().chain(line.split_whitespace());
-        let Command::Run(args) = Cli::try_parse_from(words)?.command;
+        let Command::Run(args) = Cli::try_parse_from(words)?.command else {
+            unreachable!("run was asked for")
+        };
         args.config()
     }
 

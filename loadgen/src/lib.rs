@@ -6,6 +6,7 @@
 //! * [`ledger`]: what was sent, frame by frame, against what was received.
 //! * [`audit`]: the same of slots that show now this, now that.
 //! * [`dump`]: what one receiver gets, as files.
+//! * [`signal`]: participants without media, for the signaling daemon alone.
 //! * [`progress`]: what a run has done so far; [`terminal`] shows it.
 
 pub mod audit;
@@ -15,5 +16,6 @@ pub mod media;
 pub mod progress;
 pub mod report;
 pub mod scenario;
+pub mod signal;
 pub mod swarm;
 pub mod terminal;

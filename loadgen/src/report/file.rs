@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::Report;
+use serde::Serialize;
 
 /// A report cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +36,7 @@ impl ReportFile {
     ///
     /// # Errors
     /// If the system refuses.
-    pub fn write(mut self, report: &Report) -> Result<(), ReportFileError> {
+    pub fn write(mut self, report: &impl Serialize) -> Result<(), ReportFileError> {
         let mut write = || -> io::Result<()> {
             let text = serde_json::to_string_pretty(report)?;
             self.file.set_len(0)?;
@@ -52,6 +52,7 @@ fn error(path: &Path, source: io::Error) -> ReportFileError {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Report;
     use super::*;
 
     #[test]
