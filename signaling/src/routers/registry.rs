@@ -332,8 +332,8 @@ impl Registry {
             participant: participant.get(),
             suite: v1::Suite::from(Suite::default()).into(),
             protocol_version: PROTOCOL_VERSION,
-            receive_only: false,
-            may_take_screen: false,
+            rights: None,
+            policy: None,
         };
         let request = Request { router: name, room, participant, request, deadline, given_up: false };
         self.requests.insert(request_id, request);
