@@ -331,7 +331,7 @@ fn an_attendee_publishes_nothing() {
 }
 
 fn set_rights(lab: &mut Lab, number: u32, session: &str, rights: Rights) {
-    let session = SessionName(u64::from_str_radix(session, 16).unwrap());
+    let session = SessionName(u64::from_str_radix(session, 16).expect("16 digits"));
     let (room, participant) = ("lab".into(), person(number));
     lab.shard.handle_command(lab.now, Command::SetRights { room, participant, session, rights });
 }
