@@ -1,4 +1,4 @@
-//! What a whole shard costs without sockets, beside the bare seal; and the decision about one packet alone.
+//! What a whole shard costs without sockets, beside the bare seal; the decision about one packet alone, and a room's tick.
 #![expect(clippy::print_stdout, reason = "a program for people")]
 
 use std::cell::Cell;
@@ -11,7 +11,7 @@ use sluice_benches::bare::BareKey;
 use sluice_benches::peer::{FrameShape, MAX_PAYLOAD_BYTES, Peer};
 use sluice_benches::scenario::participant;
 use sluice_router::clock::Clock;
-use sluice_router::core::benchmarking::Decision;
+use sluice_router::core::benchmarking::{Decision, Listening};
 use sluice_router::core::limits::{MAX_DATAGRAM_BYTES, PACING_INTERVAL};
 use sluice_router::core::{
     Command, DatagramMeta, Drained, Event, OpenRequest, Path, Policy, Rights, Shard, ShardConfig,
@@ -21,6 +21,7 @@ use sluice_wire::ticket::{Suite, Ticket};
 use sluice_wire::time::Time;
 use sluice_wire::track::{TrackId, TrackNumber};
 
+const ROOMS: [u32; 3] = [10, 100, 1_000];
 const AUDIENCES: [usize; 4] = [1, 10, 100, 500];
 const FRAME_PACKETS: [usize; 4] = [1, 4, 7, 16];
 /// The time between frames.
@@ -276,5 +277,29 @@ fn decision(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, decision, fan_out);
+fn room_tick(c: &mut Criterion) {
+    let clock = Clock::new();
+    let mut group = c.benchmark_group("room tick");
+    for people in ROOMS {
+        let mut room = Listening::new(people);
+        let mut changes = 0_u64;
+        group.throughput(Throughput::Elements(people.into()));
+        group.bench_function(BenchmarkId::from_parameter(format!("{people} participants")), |b| {
+            b.iter_custom(|ticks| {
+                let mut spent = Duration::ZERO;
+                for _ in 0..ticks {
+                    room.hear();
+                    let began = clock.now();
+                    changes += u64::from(black_box(room.tick()));
+                    spent += clock.now().saturating_since(began);
+                }
+                spent
+            });
+        });
+        assert!(changes > 0, "people talk in turns");
+    }
+    group.finish();
+}
+
+criterion_group!(benches, decision, room_tick, fan_out);
 criterion_main!(benches);

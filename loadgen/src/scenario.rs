@@ -35,6 +35,9 @@ pub enum Scenario {
     Visible9,
     /// Four people who change all the time how large they see each other.
     Switches,
+    /// A few people, one of whom may share a screen. Everybody sees the others small, the speaker in high, and hears the others; one
+    /// of the others is enlarged in turn. It promises nothing about times, so that it can run beside anything.
+    Small,
 }
 
 /// What a slot is to show from now on.
@@ -54,6 +57,7 @@ impl Scenario {
             Self::Gallery25 => "gallery25",
             Self::Visible9 => "visible9",
             Self::Switches => "switches",
+            Self::Small => "small",
         }
     }
 
@@ -63,7 +67,7 @@ impl Scenario {
         match self {
             Self::Gallery25 => 25,
             Self::Visible9 => 100,
-            Self::Switches => 4,
+            Self::Switches | Self::Small => 4,
         }
     }
 
@@ -74,6 +78,7 @@ impl Scenario {
             Self::Gallery25 => 30.0,
             Self::Visible9 => 20.0,
             Self::Switches => 45.0,
+            Self::Small => 10.0,
         }
     }
 
@@ -98,12 +103,16 @@ impl Scenario {
             let slot = slots.len() as u16;
             slots.push(WantedSlot { slot, want, paused: false, max_height: 0, max_fps: 0, priority });
         };
-        if self == Self::Gallery25 {
+        if matches!(self, Self::Gallery25 | Self::Small) {
             add(Want::Speaker(0), SPEAKER_PRIORITY);
         }
-        if self != Self::Switches {
-            (0..VOICES).for_each(|voice| add(Want::Voice(voice.into()), VOICE_PRIORITY));
-        }
+        let voices = match self {
+            Self::Switches => 0,
+            Self::Gallery25 | Self::Visible9 => VOICES,
+            // In a room of three nobody hears more than two.
+            Self::Small => VOICES.min(cameras.len().saturating_sub(1) as u16),
+        };
+        (0..voices).for_each(|voice| add(Want::Voice(voice.into()), VOICE_PRIORITY));
         slots
     }
 
@@ -111,14 +120,14 @@ impl Scenario {
     #[must_use]
     pub const fn first_encoding(self) -> u8 {
         match self {
-            Self::Gallery25 | Self::Switches => 0,
+            Self::Gallery25 | Self::Switches | Self::Small => 0,
             Self::Visible9 => 1,
         }
     }
 
     fn seen(self, place: usize, cameras: &[TrackId]) -> impl Iterator<Item = TrackId> {
         let most = match self {
-            Self::Gallery25 => GALLERY_THUMBNAILS,
+            Self::Gallery25 | Self::Small => GALLERY_THUMBNAILS,
             Self::Visible9 => VISIBLE,
             Self::Switches => SWITCHED,
         };
@@ -134,6 +143,7 @@ impl Scenario {
         match self {
             Self::Gallery25 | Self::Switches => place,
             Self::Visible9 => place % (VISIBLE + 1),
+            Self::Small => 0,
         }
     }
 
@@ -144,6 +154,7 @@ impl Scenario {
             Self::Gallery25 => Some(Duration::from_secs(2)),
             Self::Visible9 => None,
             Self::Switches => Some(Duration::from_millis(700)),
+            Self::Small => Some(Duration::from_secs(1)),
         }
     }
 
@@ -153,7 +164,7 @@ impl Scenario {
     pub fn step(self, step: usize, seen: usize) -> Vec<Wish> {
         match self {
             Self::Visible9 => Vec::new(),
-            Self::Gallery25 => {
+            Self::Gallery25 | Self::Small => {
                 let Some(enlarged) = step.checked_rem(seen) else { return Vec::new() };
                 let before = (enlarged + seen - 1) % seen;
                 let mut wishes = vec![Wish { slot: enlarged as u16, encoding: 1 }];
@@ -178,6 +189,12 @@ impl Scenario {
         Duration::from_secs(4)
     }
 
+    /// Whether it promises something about times and rates, which takes a machine with reserves.
+    #[must_use]
+    pub const fn is_timed(self) -> bool {
+        !matches!(self, Self::Small)
+    }
+
     /// How loud the person at a place is during a turn, of so many people, in -dBov.
     #[must_use]
     pub fn level(self, turn: usize, place: usize, people: usize) -> u8 {
@@ -193,7 +210,7 @@ impl Scenario {
         match self {
             // 100 in 40 s; more are asked for.
             Self::Switches => (measured.as_secs_f64() * 2.5) as u64,
-            Self::Gallery25 | Self::Visible9 => 0,
+            Self::Gallery25 | Self::Visible9 | Self::Small => 0,
         }
     }
 }
@@ -212,7 +229,7 @@ mod tests {
     use sluice_wire::track::{ParticipantId, TrackNumber};
 
     const HEIGHTS: [u16; 4] = [180, 360, 720, 1_080];
-    const ALL: [Scenario; 3] = [Scenario::Gallery25, Scenario::Visible9, Scenario::Switches];
+    const ALL: [Scenario; 4] = [Scenario::Gallery25, Scenario::Visible9, Scenario::Switches, Scenario::Small];
 
     fn cameras(people: u32) -> Vec<TrackId> {
         (1..=people).map(|id| ParticipantId::new(id).unwrap().track(TrackNumber::CAMERA)).collect()
@@ -249,6 +266,16 @@ mod tests {
             for camera in seen(&slots) {
                 assert!(of_wave[Scenario::Visible9.wave(place)].insert(camera));
             }
+        }
+    }
+
+    #[test]
+    fn in_a_small_meeting_everybody_hears_as_many_as_there_are_others_up_to_three() {
+        for (people, voices) in [(2, 1), (3, 2), (4, 3), (9, 3)] {
+            let slots = Scenario::Small.slots(1, &cameras(people), &HEIGHTS);
+            let heard = slots.iter().filter(|slot| matches!(slot.want, Want::Voice(_))).count();
+            assert_eq!((heard, seen(&slots).len()), (voices, people as usize - 1));
+            assert!(slots.iter().any(|slot| slot.want == Want::Speaker(0) && slot.max_height == 0));
         }
     }
 

@@ -190,6 +190,11 @@ impl Scene {
     fn temporal_ids(&self) -> Vec<u8> {
         self.got.values().filter(|got| got.marker).map(|got| got.temporal_id).collect()
     }
+
+    /// The frame marking of each picture that came.
+    fn pictures(&self) -> Vec<FrameMarking> {
+        self.got.values().filter(|got| got.marker).filter_map(|got| got.marking).collect()
+    }
 }
 
 #[test]
@@ -204,6 +209,49 @@ fn up_and_down_between_encodings_all_numbers_go_on() {
     scene.assert_receiver_is_content();
     let seen = scene.encodings_and_layers();
     assert_eq!(seen, [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)], "both encodings in all their layers");
+}
+
+#[test]
+fn layers_that_are_left_out_leave_no_gap() {
+    let mut scene = Scene::new();
+    scene.film(8, |_| {});
+    // Of the patterns of the layers that remain it is the half, or the quarter, that comes.
+    for (max_fps, highest, of_24) in [(8, 0, 6), (15, 1, 12), (0, 2, 24), (15, 1, 12), (8, 0, 6), (0, 2, 24)]
+    {
+        scene.want(0, max_fps);
+        scene.film(12, |_| {});
+        let before = scene.temporal_ids().len();
+        scene.film(24, |_| {});
+        let ids = scene.temporal_ids().split_off(before);
+        assert_eq!(ids.iter().max(), Some(&highest), "at most {max_fps} frames per second");
+        assert_eq!(ids.len(), of_24, "at most {max_fps} frames per second");
+    }
+    scene.assert_continuous();
+    scene.assert_receiver_is_content();
+}
+
+#[test]
+fn a_temporal_layer_begins_where_it_needs_the_base_alone() {
+    // The pattern has four pictures: whenever the wish comes, no layer begins elsewhere.
+    for phase in 0..4 {
+        let mut scene = Scene::new();
+        scene.want(0, 8);
+        scene.film(8 + phase, |_| {});
+        let before = scene.pictures().len();
+        scene.want(0, 0);
+        scene.film(12, |_| {});
+        let mut highest = 0;
+        for marking in scene.pictures().split_off(before) {
+            if marking.temporal_id > highest {
+                assert!(marking.base_sync, "phase {phase}: {marking:?} refers to what never came");
+                assert_eq!(marking.temporal_id, highest + 1, "phase {phase}: one after the other");
+                highest = marking.temporal_id;
+            }
+        }
+        assert_eq!(highest, 2, "phase {phase}");
+        scene.assert_continuous();
+        scene.assert_receiver_is_content();
+    }
 }
 
 #[test]

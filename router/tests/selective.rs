@@ -5,7 +5,7 @@ mod lab;
 use lab::{Lab, camera, person, voice, want};
 use sluice_client::media::Codec;
 use sluice_client::session::{EncodingConfig, TrackConfig};
-use sluice_router::core::{Command, Policy, Preset, Rights};
+use sluice_router::core::{Command, Policy, Preset, Rights, SessionName};
 use sluice_wire::control::{DemandStatus, ShownSlot, SlotStatus, Want, WantedSlot};
 use sluice_wire::track::{TrackId, TrackKind, TrackNumber};
 
@@ -315,7 +315,7 @@ fn one_screen_at_a_time() {
 #[test]
 fn an_attendee_publishes_nothing() {
     let mut lab = gallery(1);
-    lab.join_with(2, Rights { may_publish: false, may_take_screen: false });
+    lab.join_with(2, Rights { may_publish: false, ..Rights::default() });
     lab.client(2).session.publish(&voice()).unwrap();
     lab.client(2).session.publish(&camera(&[180, 360])).unwrap();
     lab.client(2).session.want(&[want(0, Want::Track(camera_of(1)))]);
@@ -328,6 +328,76 @@ fn an_attendee_publishes_nothing() {
     assert_eq!(shown(&mut lab, 1, 0).status, SlotStatus::NotPublished);
     assert_eq!(shown(&mut lab, 2, 0).status, SlotStatus::Flowing);
     assert_eq!((lab.shard.gauges().tracks, lab.shard.counters().publish_refusals), (2, 2));
+}
+
+fn set_rights(lab: &mut Lab, number: u32, session: &str, rights: Rights) {
+    let session = SessionName(u64::from_str_radix(session, 16).expect("16 digits"));
+    let (room, participant) = ("lab".into(), person(number));
+    lab.shard.handle_command(lab.now, Command::SetRights { room, participant, session, rights });
+}
+
+#[test]
+fn who_goes_on_stage_is_seen_without_asking_again_and_who_leaves_it_is_not() {
+    let attendee = Rights { may_publish: false, ..Rights::default() };
+    let mut lab = gallery(1);
+    lab.join_with(2, attendee);
+    lab.client(2).session.publish(&voice()).unwrap();
+    lab.client(2).session.publish(&camera(&[180, 360])).unwrap();
+    lab.client(1).session.want(&[want(0, Want::Track(camera_of(2)))]);
+    lab.run(1_000);
+    let name = lab.client(2).ticket.session.clone();
+    let status = |lab: &mut Lab| {
+        let demand = [(MICROPHONE, 0), (CAMERA, 0)].map(|track| lab.client(2).demand[&track].status);
+        (demand, shown(lab, 1, 0).status)
+    };
+    let off_stage = ([DemandStatus::NotAllowed; 2], SlotStatus::NotPublished);
+    let on_stage = ([DemandStatus::Granted; 2], SlotStatus::Flowing);
+    assert_eq!(status(&mut lab), off_stage);
+    set_rights(&mut lab, 2, "0123456789abcdef", Rights::default());
+    lab.run(1_000);
+    assert_eq!(status(&mut lab), off_stage, "another session was meant");
+    set_rights(&mut lab, 2, &name, Rights::default());
+    lab.run(1_000);
+    assert_eq!(status(&mut lab), on_stage);
+    set_rights(&mut lab, 2, &name, attendee);
+    lab.run(1_000);
+    assert_eq!(status(&mut lab), off_stage);
+    assert_eq!(lab.shard.gauges().tracks, 2, "those of the other");
+    set_rights(&mut lab, 2, &name, Rights::default());
+    lab.run(1_000);
+    assert_eq!(status(&mut lab), on_stage);
+    lab.assert_all_frames_are_intact();
+}
+
+#[test]
+fn where_only_hosts_share_others_neither_share_nor_keep_their_turn() {
+    let screen = video(SCREEN, TrackKind::Screen, &[1_080], 1);
+    let mut lab = gallery(3);
+    for number in 1..=3 {
+        lab.client(number).session.publish(&screen).unwrap();
+        lab.run(300);
+    }
+    lab.run(700);
+    let names: Vec<String> = lab.clients.iter().map(|client| client.ticket.session.clone()).collect();
+    let status = |lab: &mut Lab| [1, 2, 3].map(|who| lab.client(who).demand[&(SCREEN, 0)].status);
+    let (granted, waits, not_allowed) =
+        (DemandStatus::Granted, DemandStatus::OtherShares, DemandStatus::NotAllowed);
+    assert_eq!(status(&mut lab), [granted, waits, waits]);
+    let watches = Rights { may_share: false, ..Rights::default() };
+    set_rights(&mut lab, 2, &names[1], watches);
+    lab.run(700);
+    assert_eq!(status(&mut lab), [granted, not_allowed, waits]);
+    set_rights(&mut lab, 1, &names[0], watches);
+    lab.run(700);
+    assert_eq!(status(&mut lab), [not_allowed, not_allowed, granted], "the turn goes to who may");
+    assert_eq!(lab.client(1).demand[&(CAMERA, 0)].status, granted, "it is about screens alone");
+    set_rights(&mut lab, 2, &names[1], Rights { may_take_screen: true, ..Rights::default() });
+    lab.run(700);
+    assert_eq!(
+        status(&mut lab),
+        [not_allowed, granted, DemandStatus::TakenOver],
+        "it was listed all the time"
+    );
 }
 
 fn set_policy(lab: &mut Lab, policy: Policy) {

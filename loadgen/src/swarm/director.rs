@@ -27,6 +27,9 @@ const TALK_BEFORE_SEATING: Duration = Duration::from_millis(1_000);
 /// (`proto-spec/spec/07-limits.md`), and what is measured is how fast the answer is, not how many share it.
 const WAVE_INTERVAL: Duration = Duration::from_millis(600);
 
+/// A screen comes before cameras.
+const SCREEN_PRIORITY: u8 = 200;
+
 /// What was counted while it was measured.
 #[derive(Debug, Default)]
 pub(super) struct Window {
@@ -91,6 +94,7 @@ impl Director {
         for (number, member) in members.iter().enumerate() {
             let (cameras, place) = seats(members, member);
             self.wanted[number] = self.scenario.slots(place, &cameras, &self.heights);
+            watch_screen(members, member, &mut self.wanted[number]);
         }
         let mut dump = self.dump.as_deref().map(Dump::new).transpose().map_err(|error| error.to_string())?;
         let waves = members.iter().map(|member| self.scenario.wave(seats(members, member).1) + 1).max();
@@ -179,7 +183,8 @@ impl Director {
     async fn change_wishes(&mut self, members: &[Member]) {
         let mut asking = Vec::new();
         for (member, wanted) in members.iter().zip(&mut self.wanted) {
-            let seen = wanted.iter().filter(|slot| matches!(slot.want, Want::Track(_))).count();
+            let is_camera = |slot: &&WantedSlot| matches!(slot.want, Want::Track(id) if id.number() == TrackNumber::CAMERA);
+            let seen = wanted.iter().filter(is_camera).count();
             let wishes = self.scenario.step(self.step, seen);
             let now = self.clock.now();
             for wish in &wishes {
@@ -197,6 +202,24 @@ impl Director {
             }
         }
         join_all(asking).await;
+    }
+}
+
+/// A screen that somebody else in the room shares is watched in a slot behind the others, whatever the screenplay.
+fn watch_screen(members: &[Member], of: &Member, wanted: &mut Vec<WantedSlot>) {
+    let others = members.iter().filter(|member| member.room == of.room && member.number != of.number);
+    let mut tracks = others.flat_map(|member| &member.tracks);
+    if let Some(screen) = tracks.find(|track| track.kind == TrackKind::Screen) {
+        let slot = wanted.len() as u16;
+        let want = Want::Track(screen.id);
+        wanted.push(WantedSlot {
+            slot,
+            want,
+            paused: false,
+            max_height: 0,
+            max_fps: 0,
+            priority: SCREEN_PRIORITY,
+        });
     }
 }
 

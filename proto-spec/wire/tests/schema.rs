@@ -104,6 +104,16 @@ fn client_messages() -> Vec<ClientMessage> {
     }
     let roles = [Role::Host, Role::CoHost, Role::Participant, Role::Panelist, Role::Attendee];
     messages.extend(roles.map(|role| Say::SetRole { participant_id, role }));
+    let presets = [
+        QualityPreset::SmallMeeting,
+        QualityPreset::MediumGallery,
+        QualityPreset::LargeGallery,
+        QualityPreset::Presentation,
+        QualityPreset::Webinar,
+        QualityPreset::AudioOnly,
+    ];
+    messages.extend(presets.map(|preset| Say::SetPreset { preset: Some(preset) }));
+    messages.push(Say::SetPreset { preset: None });
     let reactions = [
         Reaction::Clap,
         Reaction::ThumbsUp,
@@ -314,6 +324,7 @@ fn what_the_types_refuse_the_schema_refuses() {
         json!({"type": "mute"}),
         json!({"type": "hand", "participant_id": 16_777_216, "raised": true}),
         json!({"type": "set_role", "participant_id": 7, "role": "emperor"}),
+        json!({"type": "set_preset", "preset": "cinema"}),
         json!({"type": "chat", "to": "nobody", "text": "x"}),
         json!({"type": "chat", "to": "everyone", "text": "\u{7}"}),
         json!({"type": "record", "action": "rewind"}),

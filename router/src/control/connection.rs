@@ -9,6 +9,7 @@ use sluice_proto::v1::router_control_client::RouterControlClient;
 use sluice_proto::v1::{self, RouterMessage, SignalingMessage, router_message, signaling_message};
 use sluice_proto::{MAX_MESSAGE_BYTES, v1::RegistrationRefusalCode};
 use sluice_wire::ticket::PROTOCOL_VERSION;
+use sluice_wire::track::ParticipantId;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_stream::wrappers::ReceiverStream;
@@ -21,7 +22,7 @@ use super::load::LoadMeter;
 use super::messages::{self, answer, checked, message, session_ref};
 use crate::clock::Clock;
 use crate::config::SignalingConfig;
-use crate::core::Policy;
+use crate::core::{Policy, SessionName};
 use crate::shell::{CommandError, ControlStatus, Gallery, Notice, Published, Switchboard};
 
 /// How long dialing may take.
@@ -226,8 +227,10 @@ impl Connection {
                     let asked = self.switchboard.open_for_listener(id, room, participant, suite, rights);
                     asked.map_err(Into::into)
                 });
-                if let Err(refusal) = asked {
-                    send(outgoing, answer(open.request_id, Err(refusal))).await?;
+                match asked {
+                    // Behind the session in its shard's queue, so that the room exists; before any media.
+                    Ok(()) => self.set_policy(&open.room, open.policy.as_ref()).await,
+                    Err(refusal) => send(outgoing, answer(open.request_id, Err(refusal))).await?,
                 }
             }
             Some(signaling_message::Kind::CloseSession(close)) => self.close_session(close).await,
@@ -235,10 +238,10 @@ impl Connection {
                 let code = messages::close_code(close.code);
                 patiently(|| self.switchboard.close_room(&close.room, code)).await;
             }
-            Some(signaling_message::Kind::SetPolicy(set)) => match messages::policy(&set, self.policy) {
-                Some(policy) => patiently(|| self.switchboard.set_policy(&set.room, policy)).await,
-                None => tracing::warn!(room = set.room, "signaling named a policy that is not known here"),
-            },
+            Some(signaling_message::Kind::SetPolicy(set)) => {
+                self.set_policy(&set.room, set.policy.as_ref()).await;
+            }
+            Some(signaling_message::Kind::SetRights(set)) => self.set_rights(set).await,
             Some(
                 signaling_message::Kind::Registered(_) | signaling_message::Kind::RegistrationRefused(_),
             )
@@ -249,19 +252,36 @@ impl Connection {
         Ok(())
     }
 
+    async fn set_policy(&self, room: &str, policy: Option<&v1::RoomPolicy>) {
+        let Some(policy) = policy else { return };
+        match messages::policy(policy, self.policy) {
+            Some(policy) => patiently(|| self.switchboard.set_policy(room, policy)).await,
+            None => tracing::warn!(room, "signaling named a policy that is not known here"),
+        }
+    }
+
+    async fn set_rights(&self, set: v1::SetRights) {
+        let Some((participant, session)) = named(&set.room, set.participant, &set.session) else { return };
+        let rights = messages::rights(set.rights.as_ref());
+        patiently(|| self.switchboard.set_rights(&set.room, participant, session, rights)).await;
+    }
+
     async fn close_session(&self, close: v1::CloseSession) {
-        let participant = sluice_wire::track::ParticipantId::new(close.participant);
-        let (Ok(participant), Some(session)) = (participant, messages::session_name(&close.session)) else {
-            tracing::warn!(
-                room = close.room,
-                session = close.session,
-                "signaling named an impossible session"
-            );
+        let Some((participant, session)) = named(&close.room, close.participant, &close.session) else {
             return;
         };
         let code = messages::close_code(close.code);
         patiently(|| self.switchboard.close(&close.room, participant, Some(session), code)).await;
     }
+}
+
+/// A session by the names that signaling gives it; `None` if these cannot be names.
+fn named(room: &str, participant: u32, session: &str) -> Option<(ParticipantId, SessionName)> {
+    let names = ParticipantId::new(participant).ok().zip(messages::session_name(session));
+    if names.is_none() {
+        tracing::warn!(room, session, "signaling named an impossible session");
+    }
+    names
 }
 
 /// The heartbeat interval, if the first message of a stream accepts the registration.

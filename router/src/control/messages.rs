@@ -86,12 +86,20 @@ pub(super) fn checked(open: &v1::OpenSession) -> Result<(ParticipantId, Suite, R
         .map_err(|error| refusal(RefusalCode::Unsupported, &error))?;
     let participant =
         ParticipantId::new(open.participant).map_err(|error| refusal(RefusalCode::Invalid, &error))?;
-    let rights = Rights { may_publish: !open.receive_only, may_take_screen: open.may_take_screen };
-    Ok((participant, suite, rights))
+    Ok((participant, suite, rights(open.rights.as_ref())))
+}
+
+/// What a participant may do; what somebody in a meeting may where nothing is said.
+pub(super) fn rights(rights: Option<&v1::Rights>) -> Rights {
+    rights.map_or_else(Rights::default, |rights| Rights {
+        may_publish: !rights.receive_only,
+        may_share: !rights.no_screen,
+        may_take_screen: rights.may_take_screen,
+    })
 }
 
 /// The policy that a message names; where it leaves something out, that of `default`.
-pub(super) fn policy(set: &v1::SetPolicy, default: Policy) -> Option<Policy> {
+pub(super) fn policy(set: &v1::RoomPolicy, default: Policy) -> Option<Policy> {
     let preset = match v1::Preset::try_from(set.preset).ok()? {
         v1::Preset::Unspecified => default.preset,
         v1::Preset::SmallMeeting => Preset::SmallMeeting,
@@ -134,8 +142,8 @@ mod tests {
             participant: 5,
             suite: v1::Suite::AeadAes256Gcm.into(),
             protocol_version: PROTOCOL_VERSION,
-            receive_only: false,
-            may_take_screen: false,
+            rights: None,
+            policy: None,
         }
     }
 
@@ -152,23 +160,26 @@ mod tests {
 
     #[test]
     fn rights_are_those_of_a_meeting_unless_something_else_is_said() {
-        let rights = |open| checked(&open).unwrap().2;
-        let attendee = v1::OpenSession { receive_only: true, ..open() };
-        assert_eq!(rights(attendee), Rights { may_publish: false, may_take_screen: false });
-        let host = v1::OpenSession { may_take_screen: true, ..open() };
-        assert_eq!(rights(host), Rights { may_publish: true, may_take_screen: true });
+        let of = |rights| checked(&v1::OpenSession { rights: Some(rights), ..open() }).unwrap().2;
+        let nothing_said = v1::Rights::default();
+        assert_eq!(of(nothing_said), Rights::default());
+        let attendee = v1::Rights { receive_only: true, ..nothing_said };
+        assert_eq!(of(attendee), Rights { may_publish: false, ..Rights::default() });
+        let watched = v1::Rights { no_screen: true, ..nothing_said };
+        assert_eq!(of(watched), Rights { may_share: false, ..Rights::default() });
+        let host = v1::Rights { may_take_screen: true, ..nothing_said };
+        assert_eq!(of(host), Rights { may_take_screen: true, ..Rights::default() });
     }
 
     #[test]
     fn a_policy_is_that_of_the_router_where_nothing_else_is_said() {
         let default = Policy { preset: Preset::Presentation, voices: 4, videos_per_receiver: 9 };
-        let set = v1::SetPolicy { room: "r".into(), preset: 0, voices: 0, videos_per_receiver: 0 };
+        let set = v1::RoomPolicy { preset: 0, voices: 0, videos_per_receiver: 0 };
         assert_eq!(policy(&set, default), Some(default));
-        let set =
-            v1::SetPolicy { preset: v1::Preset::AudioOnly.into(), voices: 2, videos_per_receiver: 49, ..set };
+        let set = v1::RoomPolicy { preset: v1::Preset::AudioOnly.into(), voices: 2, videos_per_receiver: 49 };
         let expected = Policy { preset: Preset::AudioOnly, voices: 2, videos_per_receiver: 49 };
         assert_eq!(policy(&set, default), Some(expected));
-        assert_eq!(policy(&v1::SetPolicy { preset: 99, ..set }, default), None);
+        assert_eq!(policy(&v1::RoomPolicy { preset: 99, ..set }, default), None);
     }
 
     #[test]

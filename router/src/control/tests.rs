@@ -140,8 +140,8 @@ fn open(request_id: u64, room: &str, participant: u32) -> v1::OpenSession {
         participant,
         suite,
         protocol_version: PROTOCOL_VERSION,
-        receive_only: false,
-        may_take_screen: false,
+        rights: None,
+        policy: None,
     }
 }
 
@@ -221,6 +221,36 @@ async fn what_cannot_be_opened_is_refused_and_closes_are_not_answered() {
     // What comes next is the answer to what is asked next: of the closes nothing was told.
     stream.open(5, "a", 1).await;
     assert_eq!(router.snapshot().shards[0].counters.sessions_ended, 2);
+    router.shutdown().await;
+}
+
+#[tokio::test]
+async fn rights_and_policies_reach_rooms_and_what_cannot_be_meant_does_nothing() {
+    let mut signaling = FakeSignaling::start().await;
+    let router = signaling.router().await;
+    let (_, mut stream) = signaling.admit().await;
+    let policy = Some(v1::RoomPolicy { preset: v1::Preset::AudioOnly.into(), ..v1::RoomPolicy::default() });
+    let asked = v1::OpenSession { policy, ..open(1, "a", 1) };
+    stream.wish(Wish::OpenSession(asked)).await;
+    let Some(Told::SessionOpened(opened)) = stream.next().await else { panic!("not opened") };
+    let session = opened.ticket.unwrap().session;
+    let unknown = Some(v1::RoomPolicy { preset: 99, ..v1::RoomPolicy::default() });
+    stream.wish(Wish::SetPolicy(v1::SetPolicy { room: "a".into(), policy: unknown })).await;
+    stream.wish(Wish::SetPolicy(v1::SetPolicy { room: "nowhere".into(), policy })).await;
+    let rights = |participant, session: &str| {
+        let rights = Some(v1::Rights { receive_only: true, ..v1::Rights::default() });
+        Wish::SetRights(v1::SetRights { room: "a".into(), participant, session: session.into(), rights })
+    };
+    stream.wish(rights(0, &session)).await;
+    stream.wish(rights(1, "nonsense")).await;
+    stream.wish(rights(1, &session)).await;
+    wait_for(&router, |now| now.shards[0].counters.policy_changes == 1).await;
+    wait_for(&router, |now| now.shards[0].counters.rights_changes == 1).await;
+    stream
+        .wish(Wish::SetPolicy(v1::SetPolicy { room: "a".into(), policy: Some(v1::RoomPolicy::default()) }))
+        .await;
+    wait_for(&router, |now| now.shards[0].counters.policy_changes == 2).await;
+    assert_eq!(router.snapshot().shards[0].counters.rights_changes, 1);
     router.shutdown().await;
 }
 

@@ -1,11 +1,18 @@
 //! Parts of the core's inside that are measured alone. No interface: it changes with what it shows.
 
-use sluice_wire::ext::FrameMarking;
+use std::time::Duration;
+
+use slotmap::SlotMap;
+use sluice_wire::ext::{AudioLevel, FrameMarking};
 use sluice_wire::time::Time;
+use sluice_wire::track::ParticipantId;
 
 use super::ids::{EncodingRef, TrackKey};
 use super::layers::{Admission, Layers, Selection};
+use super::limits::{ROOM_TICK_PHASES, TICK, TICK_PHASES};
+use super::policy::DEFAULT_VOICES;
 use super::rewrite::{Incoming, Rewriter};
+use super::speakers::{LevelMeter, QUIETEST, Speakers};
 
 /// A slot that shows one encoding: what is decided about each packet that comes for it.
 #[derive(Debug)]
@@ -70,5 +77,66 @@ impl Decision {
     #[must_use]
     pub fn look_up(&self, sequence_number: u16) -> Option<u64> {
         self.rewriter.source_of(sequence_number).map(|(_, index)| index)
+    }
+}
+
+/// The time between two ticks of a room.
+const ROOM_TICK: Duration =
+    Duration::from_millis(TICK.as_millis() as u64 * ROOM_TICK_PHASES as u64 / TICK_PHASES as u64);
+/// People of a room who talk at once.
+const TALKERS: usize = 4;
+/// Ticks for which the same people talk: four seconds.
+const TURN_TICKS: u64 = 100;
+
+/// A room whose people all have their microphones open: what is decided of them once per tick.
+#[derive(Debug)]
+pub struct Listening {
+    microphones: SlotMap<TrackKey, LevelMeter>,
+    /// In order of participant.
+    keys: Vec<TrackKey>,
+    speakers: Speakers,
+    now: Time,
+    ticks: u64,
+}
+
+impl Listening {
+    /// A room of so many people.
+    #[must_use]
+    pub fn new(people: u32) -> Self {
+        let mut room = Self {
+            microphones: SlotMap::with_key(),
+            keys: Vec::new(),
+            speakers: Speakers::new(DEFAULT_VOICES),
+            now: Time::from_nanos(1_800_000_000_000_000_000),
+            ticks: 0,
+        };
+        for participant in (1..=people).filter_map(|number| ParticipantId::new(number).ok()) {
+            let microphone = room.microphones.insert(LevelMeter::default());
+            room.keys.push(microphone);
+            room.speakers.set(participant, microphone, false);
+        }
+        room
+    }
+
+    /// Everybody is heard once: a few talk, in turns, the others are silent.
+    pub fn hear(&mut self) {
+        let turn = (self.ticks / TURN_TICKS) as usize;
+        for (number, key) in self.keys.iter().enumerate() {
+            let behind = (number + turn) % self.keys.len();
+            let level = if behind < TALKERS { 20 + 5 * behind as u8 } else { QUIETEST };
+            if let Some(meter) = self.microphones.get_mut(*key) {
+                meter.note(AudioLevel { voice: true, level }, self.now);
+            }
+        }
+        self.now += ROOM_TICK;
+        self.ticks += 1;
+    }
+
+    /// A tick of the room. Gives whether anything changed that somebody is told or sent.
+    pub fn tick(&mut self) -> bool {
+        let (now, microphones) = (self.now, &mut self.microphones);
+        let changes =
+            self.speakers.tick(now, |key| microphones.get_mut(key).map_or(0, |meter| meter.read(now)));
+        changes.lanes != 0 || changes.dominant || changes.recent
     }
 }

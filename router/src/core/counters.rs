@@ -171,6 +171,10 @@ pub struct Counters {
     pub screen_refusals: u64,
     /// Screens that gave way to another.
     pub screen_takeovers: u64,
+    /// Times that a session's rights changed while it was open.
+    pub rights_changes: u64,
+    /// Times that a room's policy changed.
+    pub policy_changes: u64,
     /// Times that a receiver's bitrate was shared over its slots.
     pub allocations: u64,
     drops: [u64; DropReason::COUNT],
@@ -200,6 +204,8 @@ impl Default for Counters {
             publish_refusals: 0,
             screen_refusals: 0,
             screen_takeovers: 0,
+            rights_changes: 0,
+            policy_changes: 0,
             allocations: 0,
             drops: [0; DropReason::COUNT],
         }

@@ -20,7 +20,7 @@ pub(super) struct RouterCollector {
 type Number = fn(&ShardSnapshot) -> u64;
 
 /// Name (without the `_total` that the encoder adds), help, and where the number is.
-const COUNTERS: [(&str, &str, Number); 31] = [
+const COUNTERS: [(&str, &str, Number); 33] = [
     ("datagrams_received", "Datagrams handed to the shard", |s| s.counters.datagrams_in),
     ("received_bytes", "UDP payload received", |s| s.counters.bytes_in),
     ("sent_bytes", "UDP payload sealed for sending", |s| s.counters.bytes_out),
@@ -44,6 +44,8 @@ const COUNTERS: [(&str, &str, Number); 31] = [
     ("voice_changes", "Voice lanes that changed to another voice", |s| s.counters.voice_changes),
     ("room_ticks", "Ticks of rooms with microphones", |s| s.counters.room_ticks),
     ("publish_refusals", "Tracks refused to those who may not publish", |s| s.counters.publish_refusals),
+    ("rights_changes", "Open sessions whose rights changed", |s| s.counters.rights_changes),
+    ("policy_changes", "Changes of rooms' policies", |s| s.counters.policy_changes),
     ("screen_refusals", "Screens refused since another was shared", |s| s.counters.screen_refusals),
     ("screen_takeovers", "Screens that gave way to another", |s| s.counters.screen_takeovers),
     ("allocations", "Times that a receiver's bitrate was shared over its slots", |s| s.counters.allocations),

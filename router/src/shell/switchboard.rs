@@ -240,6 +240,17 @@ impl Switchboard {
         self.command_room(room, |room| Command::CloseRoom { room, code })
     }
 
+    /// Changes what the participant of a session may do.
+    pub(crate) fn set_rights(
+        &self,
+        room: &str,
+        participant: ParticipantId,
+        session: SessionName,
+        rights: Rights,
+    ) -> Result<(), CommandError> {
+        self.command_room(room, |room| Command::SetRights { room, participant, session, rights })
+    }
+
     /// Changes the policy of a room.
     pub(crate) fn set_policy(&self, room: &str, policy: Policy) -> Result<(), CommandError> {
         self.command_room(room, |room| Command::SetPolicy { room, policy })

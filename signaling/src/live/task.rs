@@ -335,11 +335,15 @@ impl Task {
                 self.put(connection, Outgoing::Close(kind));
                 self.connections.remove(&connection);
             }
-            Action::OpenSession(request, participant) => {
-                if parts.routers.open_session(room, participant, request, &self.wishes).is_err() {
+            Action::OpenSession(request, participant, terms) => {
+                if parts.routers.open_session(room, participant, request, terms, &self.wishes).is_err() {
                     events.push_back(Event::SessionRefused(request));
                 }
             }
+            Action::SetRights { participant, session, rights } => {
+                parts.routers.set_rights(room, participant, &session, rights);
+            }
+            Action::SetPreset(preset) => parts.routers.set_preset(room, preset),
             Action::CloseSession { participant, session, code } => {
                 parts.routers.close_session(room, participant, session, code);
             }

@@ -54,6 +54,7 @@ impl Meeting {
             ClientMessage::React { reaction } => self.react(actor, reaction, out),
             ClientMessage::Spotlight { participant_id } => self.put_before_all(actor, participant_id, out),
             ClientMessage::Pin { participant_id } => self.pin(actor, participant_id),
+            ClientMessage::SetPreset { preset } => self.set_preset(actor, preset, out),
             ClientMessage::SetRole { participant_id, role } => self.assign(actor, participant_id, role, out),
             ClientMessage::Remove { participant_id, ban } => self.put_out(actor, participant_id, ban, out),
             ClientMessage::Lock { locked } => self.lock(actor, locked, out),
@@ -76,6 +77,7 @@ impl Meeting {
             }
             ClientMessage::MuteAll => ("participants.mute", None),
             ClientMessage::SetRole { participant_id, .. } => ("participant.role", Some(participant_id)),
+            ClientMessage::SetPreset { .. } => ("meeting.preset", None),
             ClientMessage::Remove { participant_id, ban: false } => {
                 ("participant.remove", Some(participant_id))
             }

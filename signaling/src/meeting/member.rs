@@ -5,7 +5,7 @@ use sluice_wire::time::Time;
 use sluice_wire::track::ParticipantId;
 
 use super::timing::{MeetingTiming, OWN_CHAT_RATE};
-use super::{Arrival, ConnectionId, RequestId};
+use super::{Arrival, ConnectionId, MediaRights, RequestId};
 use crate::rate::Limiter;
 use crate::secrets::TokenHash;
 
@@ -36,8 +36,10 @@ pub(super) struct Member {
     pub(super) resume_token: TokenHash,
     /// The session's name, while there is one.
     pub(super) session: Option<String>,
-    /// The request for the next session, while it is under way.
-    pub(super) opening: Option<RequestId>,
+    /// What the router was told that the session may do.
+    pub(super) session_rights: Option<MediaRights>,
+    /// The request for the next session, while it is under way, and what that one may do.
+    pub(super) opening: Option<(RequestId, MediaRights)>,
     /// Since when there is no session.
     pub(super) lost_at: Option<Time>,
     /// Since when there is no connection.
@@ -62,6 +64,7 @@ impl Member {
             resume_token: TokenHash::of(&arrival.resume_token),
             entry_token: Some(arrival.resume_token),
             session: None,
+            session_rights: None,
             opening: None,
             lost_at: None,
             away_since: None,

@@ -8,6 +8,7 @@
 mod chat;
 mod commands;
 mod entry;
+mod media;
 mod member;
 mod moderation;
 mod own;
@@ -22,6 +23,7 @@ mod stream;
 mod succession;
 mod timing;
 
+pub use media::{MediaRights, MediaTerms};
 pub use settings::{
     ChatPolicy, HostLeaves, InvalidSettings, MeetingKind, MeetingSettings, QualityPreset, RecordingPolicy,
     SharePolicy,
@@ -144,7 +146,18 @@ pub enum Action {
     /// Close a connection behind what was sent to it. Its `Disconnected` need not come.
     Close(ConnectionId, CloseKind),
     /// Ask the meeting's router for a session.
-    OpenSession(RequestId, ParticipantId),
+    OpenSession(RequestId, ParticipantId, MediaTerms),
+    /// Tell the router that the participant of a session may do something else from now on.
+    SetRights {
+        /// Who.
+        participant: ParticipantId,
+        /// The session's name.
+        session: String,
+        /// What it may do.
+        rights: MediaRights,
+    },
+    /// Tell the router which preset the room has from now on; its own where there is none.
+    SetPreset(Option<QualityPreset>),
     /// End a session.
     CloseSession {
         /// Whose.

@@ -6,7 +6,7 @@ use sluice_wire::track::ParticipantId;
 
 use super::rights::{Outcome, refusal};
 use super::state::refuse;
-use super::{Action, CloseCode, Meeting, RequestId};
+use super::{Action, CloseCode, MediaTerms, Meeting, RequestId};
 
 const NO_ROUTER: &str = "no router can take the session now";
 
@@ -14,12 +14,14 @@ impl Meeting {
     pub(super) fn open_session(&mut self, id: ParticipantId, out: &mut Vec<Action>) {
         let request = RequestId(self.next_request);
         self.next_request += 1;
+        let Some(role) = self.members.get(&id).map(|member| member.role) else { return };
+        let terms = MediaTerms { rights: self.media_rights(role), preset: self.preset };
         self.requests.insert(request, id);
         if let Some(member) = self.members.get_mut(&id) {
-            member.opening = Some(request);
+            member.opening = Some((request, terms.rights));
         }
         self.set_deadline(id);
-        out.push(Action::OpenSession(request, id));
+        out.push(Action::OpenSession(request, id, terms));
     }
 
     pub(super) fn new_ticket(&mut self, id: ParticipantId, out: &mut Vec<Action>) -> Outcome {
@@ -43,7 +45,7 @@ impl Meeting {
             out.push(Action::CloseSession { participant: id, session, code });
             return;
         };
-        member.opening = None;
+        member.session_rights = member.opening.take().map(|(_, rights)| rights);
         member.lost_at = None;
         member.session = Some(ticket.session.clone());
         let token = member.entry_token.take();
@@ -52,6 +54,8 @@ impl Meeting {
             Some(token) => self.enter(id, ticket, token, out),
             None => out.push(Action::Send(id, DaemonMessage::Ticket { ticket: Box::new(ticket) })),
         }
+        // A role or a rule may have changed since the session was asked for.
+        self.renew_rights(id, out);
     }
 
     pub(super) fn session_refused(&mut self, request: RequestId, out: &mut Vec<Action>) {

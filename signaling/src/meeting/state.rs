@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use sluice_wire::signaling::{
-    DaemonMessage, EndedReason, ErrorCode, ErrorMessage, LeftReason, MeetingId, MeetingState, RecordAction,
-    RecordingState,
+    DaemonMessage, EndedReason, ErrorCode, ErrorMessage, LeftReason, MeetingId, MeetingState, QualityPreset,
+    RecordAction, RecordingState,
 };
 use sluice_wire::time::Time;
 use sluice_wire::track::ParticipantId;
@@ -37,6 +37,8 @@ pub struct Meeting {
     pub(super) recording: RecordingState,
     pub(super) sharer: Option<ParticipantId>,
     pub(super) spotlight: Option<ParticipantId>,
+    /// As the settings have it, until a host chooses another.
+    pub(super) preset: Option<QualityPreset>,
     /// Numbers that may still be given out.
     pub(super) numbers: Range<u32>,
     pub(super) next_request: u64,
@@ -68,6 +70,7 @@ impl Meeting {
     pub fn new(id: MeetingId, settings: MeetingSettings, timing: MeetingTiming) -> Self {
         Self {
             id,
+            preset: settings.preset,
             settings,
             timing,
             now: Time::ZERO,
@@ -260,10 +263,16 @@ impl Meeting {
         let before = self.state();
         // What people are in a meeting does not change while they are in it.
         let kind = self.settings.kind;
-        self.settings = MeetingSettings { kind, ..settings };
+        let old = std::mem::replace(&mut self.settings, MeetingSettings { kind, ..settings });
+        // A host's choice stands until the setting itself is changed.
+        let preset = if old.preset == self.settings.preset { self.preset } else { self.settings.preset };
+        self.change_preset(preset, out);
         if self.sharer.and_then(|id| self.members.get(&id)).is_some_and(|member| !self.may_share(member.role))
         {
             self.sharer = None;
+        }
+        if old.share != self.settings.share {
+            self.renew_all_rights(out);
         }
         self.told_if_changed(&before, out);
         self.admit_who_need_not_wait(out);
@@ -281,7 +290,7 @@ impl Meeting {
             recording: self.recording,
             sharer: self.sharer,
             spotlight: self.spotlight,
-            preset: self.settings.preset,
+            preset: self.preset,
         }
     }
 

@@ -74,6 +74,7 @@ impl Meeting {
         if role.is_host() {
             self.paused = false;
         }
+        self.renew_rights(id, out);
         self.changed(id, old, out);
         if self.sees_all(old) != self.sees_all(role) {
             self.send_snapshot(id, out);

@@ -15,7 +15,7 @@ use super::placement::Wishes;
 use super::records::{AttachmentId, RegisterError};
 use super::registry::Registry;
 use crate::clock::Clock;
-use crate::meeting::{CloseCode, RequestId};
+use crate::meeting::{CloseCode, MediaRights, MediaTerms, QualityPreset, RequestId};
 
 /// Messages that may wait for a router to read them. A router that comes back to a daemon without its sessions is told to
 /// close them all at once, and `Register` has room for about 50,000. The queue takes memory only for what is in it.
@@ -68,7 +68,7 @@ impl Routers {
         self.with(|state, _| state.registry.sessions())
     }
 
-    /// Asks for a session; a [`RouterEvent::Opened`] or [`RouterEvent::Refused`] answers. The room's first session decides where
+    /// Asks for a session on these terms; a [`RouterEvent::Opened`] or [`RouterEvent::Refused`] answers. The room's first session decides where
     /// the room is, as its meeting wishes.
     ///
     /// # Errors
@@ -78,9 +78,20 @@ impl Routers {
         room: &str,
         participant: ParticipantId,
         request: RequestId,
+        terms: MediaTerms,
         wishes: &Wishes,
     ) -> Result<(), NoRouter> {
-        self.with(|state, now| state.registry.open_session(now, room, participant, request, wishes))
+        self.with(|state, now| state.registry.open_session(now, room, participant, request, terms, wishes))
+    }
+
+    /// Changes what a participant's session may do; nothing if it has ended.
+    pub fn set_rights(&self, room: &str, participant: ParticipantId, session: &str, rights: MediaRights) {
+        self.with(|state, _| state.registry.set_rights(room, participant, session, rights));
+    }
+
+    /// Changes the preset of a room; nothing if no router has it. Sessions that are opened later bring their own.
+    pub fn set_preset(&self, room: &str, preset: Option<QualityPreset>) {
+        self.with(|state, _| state.registry.set_preset(room, preset));
     }
 
     /// Takes over a session that a router brought along, for a participant who has resumed behind a restart of the daemon: its

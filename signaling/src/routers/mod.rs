@@ -9,6 +9,7 @@ mod placement;
 mod records;
 mod registry;
 mod service;
+mod terms;
 
 pub use event::{NoRouter, RegistryTiming, RouterEvent};
 pub use handle::Routers;

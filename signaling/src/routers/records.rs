@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use sluice_proto::v1::SignalingMessage;
+use sluice_proto::v1::{Rights, RoomPolicy, SignalingMessage};
 use sluice_wire::time::Time;
 use sluice_wire::track::ParticipantId;
 
@@ -53,6 +53,10 @@ pub(super) struct Room {
     /// may be on their way back.
     pub(super) strangers: BTreeMap<ParticipantId, Stranger>,
     pub(super) pending: usize,
+    /// What sessions may do of which that has changed since they were opened.
+    pub(super) rights: BTreeMap<ParticipantId, Rights>,
+    /// The policy, if it has changed since the room was bound.
+    pub(super) policy: Option<RoomPolicy>,
 }
 
 #[derive(Debug)]
@@ -75,7 +79,14 @@ pub(super) struct Request {
 
 impl Room {
     pub(super) const fn on(router: String) -> Self {
-        Self { router, sessions: BTreeMap::new(), strangers: BTreeMap::new(), pending: 0 }
+        Self {
+            router,
+            sessions: BTreeMap::new(),
+            strangers: BTreeMap::new(),
+            pending: 0,
+            rights: BTreeMap::new(),
+            policy: None,
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -19,7 +19,8 @@ use sluice_wire::track::ParticipantId;
 use super::event::{NoRouter, RegistryTiming, RouterEvent};
 use super::placement::{Candidate, Load, Wishes, place};
 use super::records::{AttachmentId, Output, RegisterError, Request, Room, Router, Stranger};
-use crate::meeting::{CloseCode, RequestId};
+use super::terms::{policy_of, rights_of};
+use crate::meeting::{CloseCode, MediaTerms, RequestId};
 
 /// Routers that may be attached: more than a daemon with one store should place rooms on.
 pub(super) const MAX_ROUTERS: usize = 256;
@@ -36,7 +37,7 @@ pub(super) struct Registry {
     timing: RegistryTiming,
     routers: BTreeMap<String, Router>,
     attachments: BTreeMap<AttachmentId, String>,
-    rooms: BTreeMap<String, Room>,
+    pub(super) rooms: BTreeMap<String, Room>,
     requests: BTreeMap<u64, Request>,
     next_request: u64,
     pub(super) output: Output,
@@ -117,6 +118,7 @@ impl Registry {
         for (room, participant, session) in unconfirmed {
             self.lose(&room, participant, &session, Some(MediaLostReason::RouterGone));
         }
+        self.say_terms_again(attachment, router);
     }
 
     /// Keeps a stranger for a while; `false` if it cannot stay.
@@ -242,6 +244,7 @@ impl Registry {
         let bound = self.rooms.entry(room.clone()).or_insert_with(|| Room::on(router));
         // The router has ended whatever the participant had there before.
         bound.strangers.remove(&participant);
+        bound.rights.remove(&participant);
         bound.sessions.insert(participant, ticket.session.clone());
         let ticket = Box::new(ticket);
         self.output.events.push_back(RouterEvent::Opened { room, request, participant, ticket });
@@ -289,6 +292,7 @@ impl Registry {
         let known = bound.sessions.get(&participant).is_some_and(|known| known == session);
         if known {
             bound.sessions.remove(&participant);
+            bound.rights.remove(&participant);
             self.release(room);
         }
         known
@@ -301,13 +305,14 @@ impl Registry {
         }
     }
 
-    /// Asks the room's router for a session, or binds the room to one first.
+    /// Asks the room's router for a session on these terms, or binds the room to one first.
     pub(super) fn open_session(
         &mut self,
         now: Time,
         room: &str,
         participant: ParticipantId,
         request: RequestId,
+        terms: MediaTerms,
         wishes: &Wishes,
     ) -> Result<(), NoRouter> {
         let name = match self.rooms.get(room) {
@@ -321,7 +326,8 @@ impl Registry {
             return Err(NoRouter);
         }
         router.asked_since_heartbeat += 1;
-        self.rooms.entry(room.to_owned()).or_insert_with(|| Room::on(name.clone())).pending += 1;
+        let bound = self.rooms.entry(room.to_owned()).or_insert_with(|| Room::on(name.clone()));
+        bound.pending += 1;
         let request_id = self.next_request;
         self.next_request += 1;
         let deadline = now + self.timing.open_timeout;
@@ -332,8 +338,8 @@ impl Registry {
             participant: participant.get(),
             suite: v1::Suite::from(Suite::default()).into(),
             protocol_version: PROTOCOL_VERSION,
-            receive_only: false,
-            may_take_screen: false,
+            rights: Some(rights_of(terms.rights)),
+            policy: Some(policy_of(terms.preset)),
         };
         let request = Request { router: name, room, participant, request, deadline, given_up: false };
         self.requests.insert(request_id, request);
@@ -383,6 +389,7 @@ impl Registry {
         let Some(attachment) = self.attachment_of(room) else { return };
         if let Some(bound) = self.rooms.get_mut(room) {
             bound.sessions.clear();
+            bound.rights.clear();
             bound.strangers.clear();
         }
         self.release(room);
@@ -393,7 +400,7 @@ impl Registry {
     }
 
     /// The stream of a bound room's router.
-    fn attachment_of(&self, room: &str) -> Option<Option<AttachmentId>> {
+    pub(super) fn attachment_of(&self, room: &str) -> Option<Option<AttachmentId>> {
         let bound = self.rooms.get(room)?;
         Some(self.routers.get(&bound.router).and_then(|router| router.attachment))
     }
@@ -496,7 +503,7 @@ impl Registry {
         }
     }
 
-    fn send(&mut self, attachment: AttachmentId, kind: signaling_message::Kind) {
+    pub(super) fn send(&mut self, attachment: AttachmentId, kind: signaling_message::Kind) {
         self.output.messages.push_back((attachment, SignalingMessage { kind: Some(kind) }));
     }
 }

@@ -14,13 +14,15 @@ use super::event::{NoRouter, RegistryTiming, RouterEvent};
 use super::placement::Wishes;
 use super::records::{AttachmentId, RegisterError};
 use super::registry::{Registry, STRANGER_GRACE};
-use crate::meeting::{CloseCode, RequestId};
+use crate::meeting::{CloseCode, MediaRights, MediaTerms, QualityPreset, RequestId};
 
 const HEARTBEAT: Duration = Duration::from_secs(1);
 const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
 const NOW: Time = Time::from_nanos(1_000_000_000);
 const A: AttachmentId = AttachmentId(1);
 const B: AttachmentId = AttachmentId(2);
+const RIGHTS: MediaRights = MediaRights { may_publish: true, may_share: true, may_take_screen: false };
+const TERMS: MediaTerms = MediaTerms { rights: RIGHTS, preset: None };
 const LATER: AttachmentId = AttachmentId(3);
 
 fn registry() -> Registry {
@@ -79,7 +81,7 @@ fn two() -> Registry {
 /// Asks for a session; to whom the question went, and its id.
 fn ask(registry: &mut Registry, room: &str, participant: u32) -> (AttachmentId, u64) {
     let request = RequestId(u64::from(participant));
-    registry.open_session(NOW, room, id(participant), request, &Wishes::default()).unwrap();
+    registry.open_session(NOW, room, id(participant), request, TERMS, &Wishes::default()).unwrap();
     let sent = messages(registry);
     let [(to, ToRouter::OpenSession(open))] = &sent[..] else { panic!("{sent:?}") };
     assert_eq!((open.room.as_str(), open.participant), (room, participant));
@@ -138,7 +140,10 @@ fn a_draining_router_keeps_its_rooms_and_gets_no_new_ones() {
     assert_eq!(open(&mut registry, "room2", 3, &session('3')), B);
     assert_eq!(open(&mut registry, "room3", 4, &session('4')), B);
     says(&mut registry, NOW, B, FromRouter::Draining(Draining {}));
-    assert_eq!(registry.open_session(NOW, "room4", id(5), RequestId(5), &Wishes::default()), Err(NoRouter));
+    assert_eq!(
+        registry.open_session(NOW, "room4", id(5), RequestId(5), TERMS, &Wishes::default()),
+        Err(NoRouter)
+    );
 }
 
 #[test]
@@ -259,7 +264,10 @@ fn a_broken_stream_costs_nothing_if_the_router_comes_back_with_its_sessions() {
     assert_eq!(open(&mut registry, "room1", 1, &session('1')), A);
     open(&mut registry, "room1", 2, &session('2'));
     registry.detach(A);
-    assert_eq!(registry.open_session(NOW, "room1", id(3), RequestId(3), &Wishes::default()), Err(NoRouter));
+    assert_eq!(
+        registry.open_session(NOW, "room1", id(3), RequestId(3), TERMS, &Wishes::default()),
+        Err(NoRouter)
+    );
     assert_eq!(events(&mut registry), []);
     let has = |room: &str, participant, session| SessionRef { room: room.to_owned(), participant, session };
     let sessions = vec![has("room1", 1, session('1')), has("room9", 9, session('9'))];
@@ -407,11 +415,101 @@ fn regions_and_residency_decide() {
     let mut placed = |room: &str, region: Option<&str>, only: Option<&str>| {
         let own = |text: Option<&str>| text.map(str::to_owned);
         let wishes = Wishes { region: own(region), data_residency: own(only) };
-        registry.open_session(NOW, room, id(1), RequestId(1), &wishes).ok()?;
+        registry.open_session(NOW, room, id(1), RequestId(1), TERMS, &wishes).ok()?;
         messages(&mut registry).first().map(|(to, _)| *to)
     };
     assert_eq!(placed("room1", Some("us"), None), Some(B));
     assert_eq!(placed("room2", Some("us"), None), Some(B));
     assert_eq!(placed("room3", Some("us"), Some("eu")), Some(A));
     assert_eq!(placed("room4", None, Some("mars")), None);
+}
+
+fn set_rights(room: &str, participant: u32, session: String, rights: v1::Rights) -> ToRouter {
+    let (room, rights) = (room.to_owned(), Some(rights));
+    ToRouter::SetRights(v1::SetRights { room, participant, session, rights })
+}
+
+fn set_policy(room: &str, preset: v1::Preset) -> ToRouter {
+    let policy = v1::RoomPolicy { preset: preset.into(), ..v1::RoomPolicy::default() };
+    ToRouter::SetPolicy(v1::SetPolicy { room: room.to_owned(), policy: Some(policy) })
+}
+
+#[test]
+fn a_session_is_asked_for_on_its_terms() {
+    let mut registry = two();
+    let rights = MediaRights { may_publish: false, may_share: false, may_take_screen: true };
+    for preset in [None, Some(QualityPreset::LargeGallery)] {
+        let terms = MediaTerms { rights, preset };
+        registry.open_session(NOW, "room1", id(1), RequestId(1), terms, &Wishes::default()).unwrap();
+        let sent = messages(&mut registry);
+        let [(_, ToRouter::OpenSession(open))] = &sent[..] else { panic!("{sent:?}") };
+        let told = v1::Rights { receive_only: true, may_take_screen: true, no_screen: true };
+        assert_eq!(open.rights, Some(told));
+        let expected = preset.map_or(v1::Preset::Unspecified, |_| v1::Preset::LargeGallery);
+        assert_eq!(open.policy.unwrap().preset(), expected);
+    }
+}
+
+#[test]
+fn what_changes_is_said_to_the_rooms_router_and_what_is_over_is_not() {
+    let mut registry = two();
+    let to = open(&mut registry, "room1", 1, &session('1'));
+    let attendee = MediaRights { may_publish: false, may_share: false, ..RIGHTS };
+    registry.set_rights("room1", id(1), &session('1'), attendee);
+    registry.set_preset("room1", Some(QualityPreset::AudioOnly));
+    registry.set_rights("room1", id(1), &session('2'), attendee);
+    registry.set_rights("room1", id(2), &session('1'), attendee);
+    registry.set_rights("room2", id(1), &session('1'), attendee);
+    registry.set_preset("room2", Some(QualityPreset::AudioOnly));
+    let told = v1::Rights { receive_only: true, no_screen: true, ..v1::Rights::default() };
+    let expected = [set_rights("room1", 1, session('1'), told), set_policy("room1", v1::Preset::AudioOnly)];
+    assert_eq!(messages(&mut registry), expected.map(|message| (to, message)));
+}
+
+#[test]
+fn a_router_that_is_back_hears_what_has_changed_and_nothing_else() {
+    let mut registry = registry();
+    registry.register(NOW, A, named("a")).unwrap();
+    messages(&mut registry);
+    for number in 1..=3 {
+        open(&mut registry, "room1", number, &session(char::from_digit(number, 10).unwrap()));
+    }
+    open(&mut registry, "room2", 4, &session('4'));
+    let attendee = MediaRights { may_publish: false, may_share: false, ..RIGHTS };
+    // One before the stream breaks, which may have got lost, the others after that; one of them is open no more.
+    registry.set_rights("room1", id(1), &session('1'), attendee);
+    registry.detach(A);
+    messages(&mut registry);
+    registry.set_rights("room1", id(2), &session('2'), attendee);
+    registry.set_rights("room1", id(3), &session('3'), attendee);
+    registry.set_preset("room1", Some(QualityPreset::Webinar));
+    registry.set_preset("room1", None);
+    assert_eq!(messages(&mut registry), [], "nobody is there");
+    let sessions =
+        [("room1", 1, '1'), ("room1", 2, '2'), ("room2", 4, '4')].map(|(room, participant, digit)| {
+            SessionRef { room: room.to_owned(), participant, session: session(digit) }
+        });
+    registry.register(NOW, LATER, Register { sessions: sessions.to_vec(), ..named("a") }).unwrap();
+    let told = v1::Rights { receive_only: true, no_screen: true, ..v1::Rights::default() };
+    let mut sent = messages(&mut registry).into_iter();
+    assert!(matches!(sent.next(), Some((LATER, ToRouter::Registered(_)))));
+    let expected = [
+        set_policy("room1", v1::Preset::Unspecified),
+        set_rights("room1", 1, session('1'), told),
+        set_rights("room1", 2, session('2'), told),
+    ];
+    assert!(sent.eq(expected.map(|message| (LATER, message))));
+    assert_eq!(events(&mut registry), [lost("room1", 3, &session('3'), MediaLostReason::RouterGone)]);
+    // A new session of a participant brings its own rights: nothing of the old one's is said again.
+    open(&mut registry, "room1", 1, &session('5'));
+    registry.detach(LATER);
+    messages(&mut registry);
+    let again = [("room1", 1, '5')].map(|(room, participant, digit)| SessionRef {
+        room: room.to_owned(),
+        participant,
+        session: session(digit),
+    });
+    registry.register(NOW, B, Register { sessions: again.to_vec(), ..named("a") }).unwrap();
+    let sent: Vec<ToRouter> = messages(&mut registry).into_iter().map(|(_, message)| message).collect();
+    assert!(matches!(sent[..], [ToRouter::Registered(_), ToRouter::SetPolicy(_)]), "{sent:?}");
 }

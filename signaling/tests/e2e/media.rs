@@ -4,7 +4,8 @@ use crate::common::router::{Mood, dial, registration};
 use crate::common::{Daemon, FakeRouter, config, no_password};
 use serde_json::json;
 use sluice_proto::v1::{
-    EndReason, Register, RegistrationRefusalCode, SessionRef, signaling_message::Kind as ToRouter,
+    EndReason, Preset, Register, RegistrationRefusalCode, Rights, SessionRef,
+    signaling_message::Kind as ToRouter,
 };
 
 #[tokio::test]
@@ -145,4 +146,74 @@ async fn only_routers_that_may_and_can_are_taken_in() {
     assert_eq!(daemon.handle.routers_attached(), 0);
     let _router = daemon.router("a").await;
     daemon.routers(1).await;
+}
+
+#[tokio::test]
+async fn the_router_knows_what_each_may_do_and_hears_when_that_changes() {
+    let daemon = Daemon::start().await;
+    let mut router = daemon.router("a").await;
+    let meeting = daemon.create(json!({"settings": {"kind": "webinar", "preset": "webinar"}})).await;
+    let (mut ada, _) = daemon.host(&meeting, "Ada").await;
+    let (hers, asked) = router.asked().await;
+    assert_eq!(asked.rights, Some(Rights { may_take_screen: true, ..Rights::default() }));
+    assert_eq!(asked.policy.unwrap().preset(), Preset::Webinar);
+    let (_bob, joined) = daemon.inside(&meeting, "Bob").await;
+    let (his, asked) = router.asked().await;
+    assert_eq!(asked.rights, Some(Rights { receive_only: true, no_screen: true, ..Rights::default() }));
+    let bob = &joined["participant_id"];
+    for (role, rights) in [
+        ("panelist", Rights::default()),
+        ("co_host", Rights { may_take_screen: true, ..Rights::default() }),
+        ("attendee", Rights { receive_only: true, no_screen: true, ..Rights::default() }),
+        ("panelist", Rights::default()),
+    ] {
+        ada.send(json!({"type": "set_role", "participant_id": bob, "role": role})).await;
+        assert_eq!(router.rights_set().await, (his.participant, his.session.clone(), rights));
+    }
+    let hosts = json!({"settings": {"share": "hosts"}});
+    daemon.change(&meeting, hosts).await;
+    let watches = Rights { no_screen: true, ..Rights::default() };
+    assert_eq!(router.rights_set().await, (his.participant, his.session.clone(), watches));
+    // A router that lost its stream is told again, since what was said last may have got lost.
+    drop(router);
+    let mut router = FakeRouter::attach(daemon.handle.grpc_address(), "a", 1, vec![hers, his.clone()]).await;
+    assert_eq!(router.rights_set().await, (his.participant, his.session, watches));
+}
+
+#[tokio::test]
+async fn a_room_has_the_meetings_preset_whoever_changes_it_and_whatever_router_it_is_on() {
+    let daemon = Daemon::start().await;
+    let mut router = daemon.router("a").await;
+    let meeting = daemon.create(no_password()).await;
+    let (mut ada, joined) = daemon.host(&meeting, "Ada").await;
+    assert_eq!(joined["meeting"]["preset"], json!(null));
+    let (session, asked) = router.asked().await;
+    assert_eq!(asked.policy.unwrap().preset(), Preset::Unspecified, "the router's own");
+    ada.send(json!({"type": "set_preset", "preset": "large_gallery", "request": 1})).await;
+    assert_eq!(router.preset_set().await, (meeting.id.clone(), Preset::LargeGallery));
+    assert_eq!(ada.expect("meeting_update").await["meeting"]["preset"], "large_gallery");
+    ada.expect("done").await;
+    // The room is forgotten with its last session, and made anew with the next.
+    router.end(&session, EndReason::Idle).await;
+    ada.expect("media_lost").await;
+    ada.send(json!({"type": "new_ticket"})).await;
+    ada.expect("ticket").await;
+    assert_eq!(router.asked().await.1.policy.unwrap().preset(), Preset::LargeGallery);
+    daemon.change(&meeting, json!({"settings": {"preset": "audio_only"}})).await;
+    assert_eq!(router.preset_set().await, (meeting.id.clone(), Preset::AudioOnly));
+    assert_eq!(ada.expect("meeting_update").await["meeting"]["preset"], "audio_only");
+    // Another router takes the room.
+    drop(router);
+    ada.expect("media_lost").await;
+    let mut standby = daemon.router("b").await;
+    ada.send(json!({"type": "new_ticket"})).await;
+    assert_eq!(standby.asked().await.1.policy.unwrap().preset(), Preset::AudioOnly);
+    let (mut bob, _) = daemon.inside(&meeting, "Bob").await;
+    bob.send(json!({"type": "set_preset"})).await;
+    bob.expect_error("not_allowed", false).await;
+    ada.expect("ticket").await;
+    ada.expect("participant_joined").await;
+    ada.send(json!({"type": "set_preset"})).await;
+    standby.opened().await;
+    assert_eq!(standby.preset_set().await, (meeting.id, Preset::Unspecified));
 }

@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use clap::Args as ClapArgs;
 use sluice_loadgen::progress::Progress;
 use sluice_loadgen::report::{Report, ReportFile, table};
+use sluice_loadgen::scenario::Scenario;
 use sluice_loadgen::swarm::{self, SwarmConfig};
 use sluice_loadgen::terminal::{View, say};
 use sluice_router::RouterSnapshot;
@@ -34,14 +35,16 @@ const NEVER: [DropReason; 6] = [
 
 /// A meeting on this machine, with microphones, cameras and a shared screen from real clips; ends with a verdict.
 ///
-/// Signaling, a router and the participants run in this process, on loopback, with real sockets and real encryption. The exit
-/// code is 0 only if every promise was kept: nothing lost, nothing corrupt, nothing that did not authenticate.
+/// Signaling, a router and the participants run in this process, on loopback, with real sockets and real encryption. Cameras come
+/// in four sizes at once; everybody sees the others small, who speaks in high, and one of the others enlarged in turn. The exit
+/// code is 0 only if every promise was kept: nothing lost, nothing corrupt, no frame that cannot be decoded, nothing that did not
+/// authenticate.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Args {
     /// How long it is measured, once everybody sees everybody.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     seconds: u64,
-    /// How many people; each has a microphone and a camera, and the first shares a screen.
+    /// How many people; each has a microphone and a camera in four sizes, and the first shares a screen.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(2..=100))]
     participants: u32,
     /// Write the figures to this file too.
@@ -68,7 +71,10 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let config = SwarmConfig {
         duration: Duration::from_secs(args.seconds),
         joins_per_second: JOINS_PER_SECOND,
-        ..SwarmConfig::one_room(&format!("http://{http}"), args.participants, args.participants)?
+        participants: args.participants,
+        publishers: args.participants,
+        screen_share: true,
+        ..SwarmConfig::of_scenario(&format!("http://{http}"), Scenario::Small)?
     };
     let progress = Arc::new(Progress::new());
     let view = View::show(Arc::clone(&progress), config.duration);

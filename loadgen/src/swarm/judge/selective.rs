@@ -86,6 +86,9 @@ pub(super) fn broken(
             must(*p99 <= limit, format!("{what} take {p99} ms (p99), more than {limit} ms"));
         }
     };
+    if !scenario.is_timed() {
+        return errors;
+    }
     at_most("switches", &selective.switch_ms, MAX_SWITCH_P99_MS);
     at_most("first frames", &selective.first_frame_ms, MAX_FIRST_FRAME_P99_MS);
     let percent = freeze_ratio * 100.0;
@@ -154,6 +157,23 @@ mod tests {
             let errors = errors(&selective);
             assert!(errors.len() == 1 && errors[0].starts_with(words), "{errors:?}");
         }
+    }
+
+    #[test]
+    fn a_small_meeting_promises_what_a_busy_machine_keeps() {
+        let slow = Selective {
+            layer_switches_fewest: 0,
+            switch_ms: Some(Percentiles { p50: 900, p99: 9_000, max: 9_000 }),
+            first_frame_ms: Some(Percentiles { p50: 900, p99: 9_000, max: 9_000 }),
+            freeze_ratio: 0.5,
+            receivers: vec![ReceiverRates { ratio: 0.5, ..Default::default() }],
+            ..Selective::default()
+        };
+        let errors =
+            |selective: &Selective| broken(Scenario::Small, selective, Duration::from_secs(3), 0.0).len();
+        assert_eq!(errors(&slow), 0);
+        let wrong = Selective { frames_undecodable: 1, frames_oversized: 1, sequence_gaps: 1, ..slow };
+        assert_eq!(errors(&wrong), 3);
     }
 
     #[test]

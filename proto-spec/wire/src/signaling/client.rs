@@ -6,6 +6,7 @@ use super::chat::{ChatText, ChatTo};
 use super::names::DisplayName;
 use super::people::{Reaction, Role, is_false};
 use super::secrets::{Password, Token};
+use super::settings::QualityPreset;
 use crate::track::ParticipantId;
 
 /// The most versions that a `join` may list.
@@ -99,6 +100,12 @@ pub enum ClientMessage {
         participant_id: ParticipantId,
         /// The role.
         role: Role,
+    },
+    /// A host chooses what the router sends of whom, for as long as the meeting goes on.
+    SetPreset {
+        /// Which preset; the router's own when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        preset: Option<QualityPreset>,
     },
     /// A host puts somebody out.
     Remove {

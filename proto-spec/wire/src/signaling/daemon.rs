@@ -218,7 +218,7 @@ pub struct MeetingState {
     /// Whom a host has put before everybody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spotlight: Option<ParticipantId>,
-    /// The quality preset to start from.
+    /// What the router sends of whom, where the meeting says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preset: Option<QualityPreset>,
 }

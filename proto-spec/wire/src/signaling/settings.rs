@@ -37,7 +37,7 @@ pub struct MeetingSettings {
     pub data_residency: Option<String>,
     /// What happens when the last host leaves.
     pub when_host_leaves: HostLeaves,
-    /// The quality preset that clients start from; they choose by the meeting's size when absent.
+    /// What routers send of whom; as they are configured when absent. A host may choose another for the time being.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preset: Option<QualityPreset>,
 }
@@ -103,15 +103,15 @@ pub enum HostLeaves {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum QualityPreset {
-    /// A few people at high quality.
+    /// A few people: all in the quality that they are wanted in.
     SmallMeeting,
-    /// A screen full of people.
+    /// A screen full of people: who speaks in high quality, the others at 360p.
     MediumGallery,
-    /// More people than a screen has room for.
+    /// More people than a screen has room for: who speaks at 720p, the others as thumbnails.
     LargeGallery,
-    /// A shared screen and its speaker.
+    /// A shared screen; cameras are small.
     Presentation,
-    /// A stage and many who watch.
+    /// A stage and many who watch: as in a small meeting.
     Webinar,
     /// No video at all.
     AudioOnly,

@@ -48,6 +48,8 @@ impl DatagramMeta {
 pub struct Rights {
     /// Publish tracks. Attendees of a webinar may not.
     pub may_publish: bool,
+    /// Share a screen, if no other does.
+    pub may_share: bool,
     /// Share a screen while another does, whose share ends with that.
     pub may_take_screen: bool,
 }
@@ -55,7 +57,7 @@ pub struct Rights {
 impl Default for Rights {
     /// Those of somebody in a meeting.
     fn default() -> Self {
-        Self { may_publish: true, may_take_screen: false }
+        Self { may_publish: true, may_share: true, may_take_screen: false }
     }
 }
 
@@ -97,6 +99,17 @@ pub enum Command {
         room: String,
         /// What the clients are told.
         code: CloseCode,
+    },
+    /// Change what a participant may do. Nothing happens if there is no session of this name.
+    SetRights {
+        /// The room.
+        room: String,
+        /// The participant.
+        participant: ParticipantId,
+        /// Its session.
+        session: SessionName,
+        /// What it may do from now on.
+        rights: Rights,
     },
     /// Change the policy of a room. Nothing happens if there is none of the name; a room forgets its policy when its last
     /// session ends.

@@ -196,6 +196,7 @@ impl Shard {
             return;
         }
         room.policy = policy;
+        self.counters.policy_changes += 1;
         room.speakers.set_voices(policy.voices());
         let sessions: Vec<SessionKey> = room.participants.values().copied().collect();
         self.tick_room(now, key);

@@ -122,6 +122,9 @@ impl Shard {
                 self.close_by_command(now, &room, participant, session, code);
             }
             Command::CloseRoom { room, code } => self.close_room(now, &room, code),
+            Command::SetRights { room, participant, session, rights } => {
+                self.set_rights(now, &room, participant, session, rights);
+            }
             Command::SetPolicy { room, policy } => self.set_policy(now, &room, policy),
             Command::Shutdown => self.shut_down(now),
         }

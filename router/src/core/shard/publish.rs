@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use sluice_wire::control::{AckStatus, DemandStatus, MAX_TRACKS, PublishedTrack, StatePage, Want};
 use sluice_wire::ssrc::StreamRole;
 use sluice_wire::time::Time;
-use sluice_wire::track::{TrackKind, TrackNumber};
+use sluice_wire::track::{ParticipantId, TrackKind, TrackNumber};
 
-use super::Shard;
 use super::subscribe::Tell;
-use crate::core::ids::{EncodingRef, RoomKey, SessionKey, TrackKey};
+use super::{Rights, Shard};
+use crate::core::ids::{EncodingRef, RoomKey, SessionKey, SessionName, TrackKey};
 use crate::core::session::RefusedTrack;
 use crate::core::speakers::TickChanges;
 use crate::core::track::Track;
@@ -72,7 +72,7 @@ impl Shard {
     /// Whether a session may publish a track. Takes the screen over if it may.
     fn admit(&mut self, now: Time, key: SessionKey, published: &PublishedTrack) -> Result<(), DemandStatus> {
         let Some(session) = self.sessions.get(key) else { return Err(DemandStatus::NotAllowed) };
-        if !session.rights.may_publish {
+        if !allows(session.rights, published.kind) {
             self.counters.publish_refusals += 1;
             return Err(DemandStatus::NotAllowed);
         }
@@ -92,15 +92,54 @@ impl Shard {
 
     /// A session's screen and its sound give way to another's.
     fn end_sharing(&mut self, now: Time, sharer: SessionKey) {
-        let Some(session) = self.sessions.get(sharer) else { return };
+        self.end_tracks(now, sharer, DemandStatus::TakenOver, is_shared);
+    }
+
+    /// Ends a session's tracks of some kinds, for a reason that their sender is told.
+    fn end_tracks(
+        &mut self,
+        now: Time,
+        owner: SessionKey,
+        reason: DemandStatus,
+        ends: impl Fn(TrackKind) -> bool,
+    ) {
+        let Some(session) = self.sessions.get(owner) else { return };
         for (number, key) in session.tracks.clone() {
-            let Some(track) = self.tracks.get(key).filter(|track| is_shared(track.kind)) else { continue };
+            let Some(track) = self.tracks.get(key).filter(|track| ends(track.kind)) else { continue };
             let published = track.published(number);
             self.unpublish(now, key);
             if let Some(published) = published {
-                self.refuse(sharer, published, DemandStatus::TakenOver);
+                self.refuse(owner, published, reason);
             }
         }
+    }
+
+    /// Changes what a participant may do: what it may not publish any more ends, what it may publish now begins.
+    pub(super) fn set_rights(
+        &mut self,
+        now: Time,
+        room: &str,
+        participant: ParticipantId,
+        name: SessionName,
+        rights: Rights,
+    ) {
+        let room = self.room_names.get(room).and_then(|key| self.rooms.get(*key));
+        let Some(key) = room.and_then(|room| room.participants.get(&participant)).copied() else { return };
+        let Some(session) = self.sessions.get_mut(key).filter(|session| session.name == name) else { return };
+        if std::mem::replace(&mut session.rights, rights) == rights {
+            return;
+        }
+        self.counters.rights_changes += 1;
+        // A screen that waits for its turn, and may not have it any more, must not be in the way of others.
+        for refused in session.refused.iter_mut().filter(|refused| !allows(rights, refused.published.kind)) {
+            refused.status = DemandStatus::NotAllowed;
+        }
+        session.touch_demand();
+        self.has_something_to_say(key);
+        self.end_tracks(now, key, DemandStatus::NotAllowed, |kind| !allows(rights, kind));
+        self.judge_again(now, key, |refused| {
+            refused.status == DemandStatus::NotAllowed && allows(rights, refused.published.kind)
+        });
     }
 
     fn refuse(&mut self, key: SessionKey, published: PublishedTrack, status: DemandStatus) {
@@ -120,12 +159,19 @@ impl Shard {
             refused.iter().any(|refused| refused.status == DemandStatus::OtherShares)
         };
         let Some(key) = room.participants.values().find(waits).copied() else { return };
+        self.judge_again(now, key, |refused| refused.status == DemandStatus::OtherShares);
+    }
+
+    /// Publishes refused tracks of a session after all, as far as they may be now.
+    fn judge_again(&mut self, now: Time, key: SessionKey, is_meant: impl Fn(&RefusedTrack) -> bool) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let refused = std::mem::take(&mut session.refused);
-        let (again, still) = refused.into_iter().partition(|track| track.status == DemandStatus::OtherShares);
+        let (again, still): (Vec<_>, Vec<_>) = refused.into_iter().partition(is_meant);
         session.refused = still;
+        if again.is_empty() {
+            return;
+        }
         session.touch_demand();
-        let again: Vec<RefusedTrack> = again;
         for refused in again {
             self.publish(now, key, &refused.published);
         }
@@ -239,6 +285,11 @@ impl Shard {
         }
         self.resolve_who_want(now, room_key, Want::Track(id), Tell::Now);
     }
+}
+
+/// Whether somebody with these rights may publish the kind, as far as it depends on nobody else.
+const fn allows(rights: Rights, kind: TrackKind) -> bool {
+    rights.may_publish && (rights.may_share || !is_shared(kind))
 }
 
 /// Whether a room has only one of the kind at a time, or its sound.

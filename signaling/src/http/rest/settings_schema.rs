@@ -42,7 +42,7 @@ pub(super) struct SettingsSchema {
     /// What happens when the last host leaves.
     #[schema(value_type = HostLeaves, default = "successor")]
     when_host_leaves: (),
-    /// The quality preset that clients start from.
+    /// What routers send of whom; as they are configured when absent.
     #[schema(value_type = Option<QualityPreset>)]
     preset: Option<()>,
 }

@@ -100,7 +100,7 @@ impl Stage {
     fn open(&mut self, actions: &[Action]) -> Vec<Action> {
         let mut all = Vec::new();
         for action in actions {
-            if let Action::OpenSession(request, participant) = action {
+            if let Action::OpenSession(request, participant, _) = action {
                 let ticket = Box::new(ticket(&format!("s{}", participant.get())));
                 all.extend(self.handle(Event::SessionOpened(*request, ticket)));
             }

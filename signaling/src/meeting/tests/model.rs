@@ -84,6 +84,7 @@ fn message() -> impl Strategy<Value = ClientMessage> {
         6 => (participant(), role()).prop_map(|(participant_id, role)| Say::SetRole { participant_id, role }),
         2 => (participant(), prop::bool::weighted(0.3)).prop_map(|(participant_id, ban)| Say::Remove { participant_id, ban }),
         2 => any::<bool>().prop_map(|locked| Say::Lock { locked }),
+        2 => preset().prop_map(|preset| Say::SetPreset { preset }),
         3 => participant().prop_map(|participant_id| Say::Admit { participant_id }),
         2 => Just(Say::AdmitAll),
         1 => participant().prop_map(|participant_id| Say::Deny { participant_id, ban: false }),
@@ -95,14 +96,18 @@ fn message() -> impl Strategy<Value = ClientMessage> {
     ]
 }
 
+fn preset() -> impl Strategy<Value = Option<QualityPreset>> {
+    prop::option::of(prop::sample::select(vec![QualityPreset::AudioOnly, QualityPreset::Webinar]))
+}
+
 fn settings() -> impl Strategy<Value = MeetingSettings> {
     let kinds = prop::sample::select(vec![MeetingKind::Meeting, MeetingKind::Webinar]);
     let shares = prop::sample::select(vec![SharePolicy::Hosts, SharePolicy::Everyone]);
     let chats = prop::sample::select(vec![ChatPolicy::Everyone, ChatPolicy::HostsOnly, ChatPolicy::Off]);
     let leaves = prop::sample::select(vec![HostLeaves::Successor, HostLeaves::Pause]);
     let flags = prop::array::uniform3(prop::bool::weighted(0.3));
-    (kinds, shares, chats, leaves, flags, 3..7u32).prop_map(
-        |(kind, share, chat, when_host_leaves, flags, max)| MeetingSettings {
+    (kinds, shares, chats, leaves, flags, 3..7u32, preset()).prop_map(
+        |(kind, share, chat, when_host_leaves, flags, max, preset)| MeetingSettings {
             kind,
             share,
             chat,
@@ -112,6 +117,7 @@ fn settings() -> impl Strategy<Value = MeetingSettings> {
             join_before_host: !flags[2],
             recording: RecordingPolicy::WithConsent,
             max_participants: max,
+            preset,
             ..MeetingSettings::default()
         },
     )

@@ -78,6 +78,13 @@ impl Daemon {
         self.http.delete(url).bearer_auth(token).send().await.unwrap().status()
     }
 
+    /// Changes a meeting by REST.
+    pub(crate) async fn change(&self, meeting: &Made, body: Value) {
+        let url = self.url(&format!("/api/v1/meetings/{}", meeting.id));
+        let sent = self.http.patch(url).bearer_auth(&meeting.host_token).json(&body).send().await;
+        assert_eq!(sent.unwrap().status(), StatusCode::OK);
+    }
+
     pub(crate) async fn router(&self, id: &str) -> FakeRouter {
         FakeRouter::attach(self.handle.grpc_address(), id, 1, vec![]).await
     }

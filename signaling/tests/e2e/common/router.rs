@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use sluice_proto::v1::router_control_client::RouterControlClient;
 use sluice_proto::v1::{
-    EndReason, Heartbeat, OpenSession, Register, RouterMessage, SessionEnded, SessionOpened, SessionRef,
-    SessionRefused, router_message::Kind as FromRouter, signaling_message::Kind as ToRouter,
+    EndReason, Heartbeat, OpenSession, Preset, Register, Rights, RouterMessage, SessionEnded, SessionOpened,
+    SessionRef, SessionRefused, SetPolicy, SetRights, router_message::Kind as FromRouter,
+    signaling_message::Kind as ToRouter,
 };
 use sluice_wire::ssrc::SsrcBlock;
 use sluice_wire::ticket::{Direction, MasterKey, Secret, Suite, Ticket};
@@ -21,9 +22,11 @@ use super::{PATIENCE, ROUTER_TOKEN};
 /// What a router was told.
 #[derive(Debug)]
 pub(crate) enum Seen {
-    Opened(SessionRef),
+    Opened(SessionRef, Box<OpenSession>),
     Closed(SessionRef),
     RoomClosed(String),
+    RightsSet(SetRights),
+    PolicySet(SetPolicy),
 }
 
 /// What a router does when it is asked for a session.
@@ -105,13 +108,15 @@ impl FakeRouter {
                         if let Some(answer) = answer {
                             answers.send(RouterMessage { kind: Some(answer) }).await.unwrap();
                         }
-                        Seen::Opened(session)
+                        Seen::Opened(session, Box::new(open))
                     }
                     ToRouter::CloseSession(close) => {
                         let (room, participant, session) = (close.room, close.participant, close.session);
                         Seen::Closed(SessionRef { room, participant, session })
                     }
                     ToRouter::CloseRoom(close) => Seen::RoomClosed(close.room),
+                    ToRouter::SetRights(set) => Seen::RightsSet(set),
+                    ToRouter::SetPolicy(set) => Seen::PolicySet(set),
                     other => panic!("{other:?}"),
                 };
                 if seen_sender.send(seen).is_err() {
@@ -127,8 +132,31 @@ impl FakeRouter {
     }
 
     pub(crate) async fn opened(&mut self) -> SessionRef {
+        self.asked().await.0
+    }
+
+    /// A session that was opened, and how it was asked for.
+    pub(crate) async fn asked(&mut self) -> (SessionRef, OpenSession) {
         match self.next().await {
-            Seen::Opened(session) => session,
+            Seen::Opened(session, open) => (session, *open),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// What a session may do from now on, by its participant and its name.
+    pub(crate) async fn rights_set(&mut self) -> (u32, String, Rights) {
+        match self.next().await {
+            Seen::RightsSet(SetRights { participant, session, rights: Some(rights), .. }) => {
+                (participant, session, rights)
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The preset of a room from now on.
+    pub(crate) async fn preset_set(&mut self) -> (String, Preset) {
+        match self.next().await {
+            Seen::PolicySet(SetPolicy { room, policy: Some(policy) }) => (room, policy.preset()),
             other => panic!("{other:?}"),
         }
     }

@@ -22,9 +22,11 @@ pub(super) struct World {
     /// What the shell keeps for each participant, and where it sends it.
     streams: BTreeMap<ParticipantId, (Stream<String>, ConnectionId)>,
     numbers_given: BTreeSet<ParticipantId>,
-    requests: Vec<(RequestId, ParticipantId)>,
-    /// What the router has.
-    sessions: BTreeMap<ParticipantId, String>,
+    requests: Vec<(RequestId, ParticipantId, MediaRights)>,
+    /// What the router has, with what each may do there.
+    sessions: BTreeMap<ParticipantId, (String, MediaRights)>,
+    /// The preset of its room, as far as there is one.
+    preset: Option<QualityPreset>,
     sessions_opened: u32,
     next_connection: u64,
     next_number: u32,
@@ -46,6 +48,7 @@ impl World {
             numbers_given: BTreeSet::new(),
             requests: Vec::new(),
             sessions: BTreeMap::new(),
+            preset: None,
             sessions_opened: 0,
             next_connection: 0,
             next_number: 1,
@@ -70,9 +73,9 @@ impl World {
             }
             Step::Lose { which } => {
                 let lost = self.sessions.iter().nth(which % self.sessions.len().max(1));
-                let Some((&participant, session)) = lost else { return };
+                let Some((&participant, (session, _))) = lost else { return };
                 let session = session.clone();
-                self.sessions.remove(&participant);
+                self.drop_session(participant);
                 self.feed(Event::SessionLost { participant, session, reason: MediaLostReason::RouterGone });
             }
             Step::Wait { millis } => {
@@ -169,6 +172,7 @@ impl World {
             | Say::Admit { .. }
             | Say::AdmitAll
             | Say::Deny { .. }
+            | Say::SetPreset { .. }
             | Say::Record { .. } => is_guest,
             Say::EndMeeting => role != Role::Host,
             Say::Consent { .. } => role == Role::Attendee,
@@ -210,11 +214,11 @@ impl World {
     }
 
     fn answer(&mut self, index: usize, open: bool) {
-        let (request, participant) = self.requests.remove(index);
+        let (request, participant, rights) = self.requests.remove(index);
         if open {
             self.sessions_opened += 1;
             let session = format!("s{}", self.sessions_opened);
-            self.sessions.insert(participant, session.clone());
+            self.sessions.insert(participant, (session.clone(), rights));
             self.feed(Event::SessionOpened(request, Box::new(ticket(&session))));
         } else {
             self.feed(Event::SessionRefused(request));
@@ -237,10 +241,22 @@ impl World {
                 Action::RefuseResume(connection) => self.hang_up(connection),
                 Action::Forget(id) => assert!(self.streams.remove(&id).is_some(), "was never inside"),
                 Action::Close(connection, _) => self.hang_up(connection),
-                Action::OpenSession(request, participant) => self.requests.push((request, participant)),
+                Action::OpenSession(request, participant, terms) => {
+                    self.requests.push((request, participant, terms.rights));
+                    self.preset = terms.preset;
+                }
+                Action::SetRights { participant, session, rights } => {
+                    if let Some((name, may)) = self.sessions.get_mut(&participant)
+                        && *name == session
+                    {
+                        assert_ne!(*may, rights, "it knows");
+                        *may = rights;
+                    }
+                }
+                Action::SetPreset(preset) => self.preset = preset,
                 Action::CloseSession { participant, session, .. } => {
-                    if self.sessions.get(&participant) == Some(&session) {
-                        self.sessions.remove(&participant);
+                    if self.sessions.get(&participant).is_some_and(|(name, _)| *name == session) {
+                        self.drop_session(participant);
                     }
                 }
                 Action::CloseRoom(_) => self.sessions.clear(),
@@ -249,6 +265,14 @@ impl World {
         }
         self.check();
         more.into_iter().for_each(|event| self.feed(event));
+    }
+
+    /// A room forgets its preset with its last session.
+    fn drop_session(&mut self, participant: ParticipantId) {
+        self.sessions.remove(&participant);
+        if self.sessions.is_empty() && self.requests.is_empty() {
+            self.preset = None;
+        }
     }
 
     fn send(&mut self, to: ParticipantId, message: &DaemonMessage) {
@@ -314,6 +338,15 @@ impl World {
         }
         let sharer = self.meeting.sharer.map(|id| self.meeting.members[&id].role);
         assert!(sharer.is_none_or(|role| role.is_on_stage()));
+        for (id, (name, may)) in &self.sessions {
+            let member = self.meeting.members.get(id).filter(|member| member.session.as_ref() == Some(name));
+            let Some(role) = member.map(|member| member.role) else { continue };
+            assert_eq!(self.meeting.preset, self.preset);
+            assert_eq!(may.may_publish, role != Role::Attendee);
+            assert_eq!(may.may_take_screen, matches!(role, Role::Host | Role::CoHost));
+            let shares = role != Role::Attendee && self.meeting.settings.share == SharePolicy::Everyone;
+            assert_eq!(may.may_share, may.may_take_screen || shares);
+        }
         let mut owns = BTreeSet::new();
         for person in self.people.iter().flatten() {
             let Some(view) = &person.view else { continue };
