@@ -12,6 +12,7 @@ mod member;
 mod moderation;
 mod own;
 mod recording;
+mod remains;
 mod rights;
 mod roster;
 mod sessions;
@@ -22,6 +23,7 @@ mod stream;
 mod succession;
 mod timing;
 
+pub use remains::{Remains, Sitter};
 pub use settings::{
     ChatPolicy, HostLeaves, InvalidSettings, MeetingKind, MeetingSettings, QualityPreset, RecordingPolicy,
     SharePolicy,
@@ -114,6 +116,13 @@ pub enum Event {
         /// Why.
         reason: MediaLostReason,
     },
+    /// A session of a participant goes on under another name than the last owner had written down.
+    SessionFound {
+        /// Whose.
+        participant: ParticipantId,
+        /// Its name.
+        session: String,
+    },
     /// The meeting's maker changed the settings.
     SettingsChanged(Box<MeetingSettings>),
     /// The time of [`Meeting::next_timeout`] has come.
@@ -137,6 +146,8 @@ pub enum Action {
     Attach(ParticipantId, ConnectionId),
     /// Send a participant again what was sent behind this number.
     Replay(ParticipantId, u64),
+    /// Give what the participant is sent from now on the numbers behind this one: the numbers of an owner before.
+    Number(ParticipantId, u64),
     /// The connection cannot resume: it may join.
     RefuseResume(ConnectionId),
     /// The participant has gone for good.

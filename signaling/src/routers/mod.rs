@@ -9,8 +9,9 @@ mod placement;
 mod records;
 mod registry;
 mod service;
+mod strangers;
 
-pub use event::{NoRouter, RegistryTiming, RouterEvent};
+pub use event::{Home, NoRouter, RegistryTiming, RouterEvent};
 pub use handle::Routers;
 pub use placement::Wishes;
 pub use service::RouterControlService;
