@@ -21,4 +21,4 @@ pub mod server;
 pub mod store;
 
 pub use config::SignalingConfig;
-pub use server::{SignalingHandle, StartError, start};
+pub use server::{SignalingHandle, StartError, start, start_on};

@@ -39,6 +39,12 @@ pub struct Metrics {
     pub tokens_refused: Counter,
     /// Addresses that guessed a meeting's password too often.
     pub lockouts: Counter,
+    /// Meetings with people inside that were taken over from another daemon, or from this one before it was started anew.
+    pub taken_over: Counter,
+    /// Meetings that another daemon took over from this one.
+    pub lost_meetings: Counter,
+    /// WebSockets that were passed on to the daemon that owns the meeting.
+    pub tunnels: Counter,
     /// Routers that are attached.
     pub routers: Gauge,
     /// Sessions that routers have.
@@ -71,6 +77,9 @@ impl Metrics {
             rest_calls: Counter::default(),
             tokens_refused: Counter::default(),
             lockouts: Counter::default(),
+            taken_over: Counter::default(),
+            lost_meetings: Counter::default(),
+            tunnels: Counter::default(),
             routers: Gauge::default(),
             sessions: Gauge::default(),
             errors: Family::default(),
@@ -118,6 +127,17 @@ impl Metrics {
             "lockouts",
             "Addresses that guessed a meeting's password too often",
             self.lockouts.clone(),
+        );
+        registry.register("taken_over", "Meetings that were taken over", self.taken_over.clone());
+        registry.register(
+            "lost_meetings",
+            "Meetings that another daemon took over",
+            self.lost_meetings.clone(),
+        );
+        registry.register(
+            "tunnels",
+            "WebSockets passed on to the owner of the meeting",
+            self.tunnels.clone(),
         );
         registry.register("routers", "Routers that are attached", self.routers.clone());
         registry.register("sessions", "Sessions that routers have", self.sessions.clone());

@@ -15,7 +15,7 @@ use tonic::transport::server::TcpIncoming;
 
 use crate::bus::{Bus, BusError, LocalBus, RedisBus};
 use crate::clock::Clock;
-use crate::cluster::{Cluster, ClusterParts, Notice, Notices};
+use crate::cluster::{Change, Cluster, ClusterParts, Notice, Notices};
 use crate::config::SignalingConfig;
 use crate::http::auth::{AccessTokens, Auth, AuthError, AuthParts, KeyError};
 use crate::http::{self, App, AppParts};
@@ -40,6 +40,8 @@ const BACKLOG_CONNECTIONS: u32 = 1_024;
 const BUS_PREFIX: &str = "sluice:";
 /// How often retired signing keys are asked for: within so long a token of one is worth nothing anywhere.
 const KEY_REFRESH_INTERVAL: Duration = Duration::from_secs(5);
+/// How often one asks whose the sessions are that nobody has gone on with.
+const OVERDUE_INTERVAL: Duration = Duration::from_secs(1);
 /// Times per heartbeat interval at which routers and requests are looked at.
 const CHECKS_PER_HEARTBEAT: u32 = 4;
 
@@ -100,6 +102,16 @@ pub struct SignalingHandle {
 /// # Errors
 /// See [`StartError`].
 pub async fn start(config: SignalingConfig) -> Result<SignalingHandle, StartError> {
+    let clock = Clock::new();
+    let bus = bus(&config, clock).await?;
+    start_on(bus, config).await
+}
+
+/// Starts the daemon on a bus that others in this process may share. `config.redis` is not used.
+///
+/// # Errors
+/// See [`StartError`].
+pub async fn start_on(bus: Arc<dyn Bus>, config: SignalingConfig) -> Result<SignalingHandle, StartError> {
     let router_token = config.router_token.as_ref().ok_or(StartError::NoRouterToken)?;
     if config.timing.heartbeat_interval_ms == 0 {
         return Err(StartError::ZeroInterval);
@@ -116,7 +128,7 @@ pub async fn start(config: SignalingConfig) -> Result<SignalingHandle, StartErro
     let cluster = Cluster::new(ClusterParts {
         id: meeting_id()?.into(),
         url: config.cluster_url.clone().unwrap_or_default(),
-        bus: bus(&config, clock).await?,
+        bus,
         store: Arc::clone(&shared_store),
         clock,
     });
@@ -152,6 +164,7 @@ pub async fn start(config: SignalingConfig) -> Result<SignalingHandle, StartErro
         clock,
         auth: auth.clone(),
         cluster: cluster.clone(),
+        cluster_secret: router_token.clone(),
         join_url: config.join_url.clone(),
         link_url: config.link_url.clone(),
         origins: http::Origins::only(&config.allowed_origins),
@@ -159,7 +172,8 @@ pub async fn start(config: SignalingConfig) -> Result<SignalingHandle, StartErro
     });
     tasks.spawn(http::serve(http_listener, app, config.http_limits(), tasks.clone(), shutdown.clone()));
     tasks.spawn(obey(notices, meetings.clone(), auth.clone(), cluster.clone(), shutdown.clone()));
-    tasks.spawn(belong(cluster, shutdown.clone()));
+    tasks.spawn(belong(cluster.clone(), meetings, shutdown.clone()));
+    tasks.spawn(ask_whose(routers.clone(), cluster, shutdown.clone()));
     tasks.spawn(refresh(auth, shutdown.clone()));
     tasks.spawn(check(routers.clone(), config.timing.registry().heartbeat_interval, shutdown.clone()));
     let service = RouterControlService::new(
@@ -225,15 +239,45 @@ async fn bus(config: &SignalingConfig, clock: Clock) -> Result<Arc<dyn Bus>, Sta
     }
 }
 
-/// Keeps this daemon present among the others. What it takes over from those that died is held for whoever comes back.
-async fn belong(cluster: Cluster, shutdown: CancellationToken) {
-    let (sender, mut adopted) = Cluster::adopted();
-    let take_over = async {
-        while let Some(lease) = adopted.recv().await {
-            tracing::info!(meeting = %lease.meeting, fence = lease.fence, "meeting taken over");
+/// Keeps this daemon present among the others, and goes on with the meetings of those that died.
+async fn belong(cluster: Cluster, meetings: Meetings, shutdown: CancellationToken) {
+    let (sender, mut changes) = Cluster::changes();
+    let obey = async {
+        while let Some(change) = changes.recv().await {
+            match change {
+                Change::Adopted(lease) => meetings.adopt(lease.meeting),
+                Change::Lost(lease) => meetings.lose(&lease.meeting).await,
+            }
         }
     };
-    futures_util::join!(cluster.run(sender, shutdown), take_over);
+    futures_util::join!(cluster.run(sender, shutdown), obey);
+}
+
+/// Closes sessions that are nobody's: nobody has gone on with them although routers have them still.
+async fn ask_whose(routers: Routers, cluster: Cluster, shutdown: CancellationToken) {
+    let mut ticks = interval(OVERDUE_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        for room in routers.rooms_with_overdue() {
+            match is_anothers(&cluster, &room).await {
+                Ok(true) => routers.forget_strangers(&room),
+                Ok(false) => routers.close_strangers(&room),
+                // Not known to be over: media goes on, and one asks again.
+                Err(error) => tracing::warn!(room, %error, "it is not known whose a room is"),
+            }
+        }
+    }
+}
+
+/// Whether a room's meeting goes on at another daemon.
+async fn is_anothers(cluster: &Cluster, room: &str) -> Result<bool, StoreError> {
+    let Ok(id) = room.parse() else { return Ok(false) };
+    let owner = cluster.store().owner(&id).await?.and_then(|owner| owner.daemon);
+    Ok(owner.is_some_and(|daemon| daemon != cluster.id() && !cluster.is_gone(&daemon)))
 }
 
 /// Does what other daemons tell.

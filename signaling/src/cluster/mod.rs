@@ -23,12 +23,12 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::bus::Bus;
+use crate::bus::{Bus, BusError};
 use crate::clock::Clock;
 use crate::store::{Claim, Lease, Store, StoreError};
 pub use notice::{Notice, Notices};
 pub use presence::{MISSED_AFTER, PRESENCE_INTERVAL, PRESENCE_TTL, Presence, SETTLE_AFTER};
-pub use tunnel::{FORWARDED_ADDRESS_HEADER, FORWARDED_TOKEN_HEADER, Owner, TunnelError, dial, tunnel};
+pub use tunnel::{Forwarded, Owner, TunnelError, Vouched, dial};
 
 /// The hash that daemons are present in: name to URL.
 const DAEMONS: &str = "daemons";
@@ -37,7 +37,16 @@ const ROUTE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A pause between looks at who owns a meeting.
 const ROUTE_INTERVAL: Duration = Duration::from_millis(100);
 /// Meetings taken over that may wait to be gone on with.
-const ADOPTED_LEASES: usize = 1_024;
+const WAITING_CHANGES: usize = 1_024;
+
+/// What has become of a meeting without anybody here asking for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Its owner died, and it is this daemon's now.
+    Adopted(Lease),
+    /// It was this daemon's by this right, and is another's now.
+    Lost(Lease),
+}
 
 /// Where a meeting is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,22 +115,35 @@ impl Cluster {
         &self.0.parts.id
     }
 
-    /// Renews this daemon's presence and watches the others' until `shutdown`. Meetings of daemons that died come by the
-    /// receiver of [`Self::adopted`].
-    pub async fn run(&self, adopted: mpsc::Sender<Lease>, shutdown: CancellationToken) {
+    /// Renews this daemon's presence and watches the others' until `shutdown`. Meetings of daemons that died, and those that
+    /// were lost to others, come by the receiver of [`Self::changes`].
+    pub async fn run(&self, changes: mpsc::Sender<Change>, shutdown: CancellationToken) {
+        if let Err(error) = self.look_for_orphans(&changes).await {
+            // Those that are needed are claimed when somebody joins.
+            tracing::error!(%error, "meetings of a daemon before this one cannot be taken over now");
+        }
         if !self.0.parts.bus.is_shared() {
             return shutdown.cancelled().await;
         }
         let mut ticks = interval(PRESENCE_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut last_seen = self.0.parts.clock.now();
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 _ = ticks.tick() => {}
             }
-            for dead in self.look_around().await {
+            let now = self.0.parts.clock.now();
+            if now.saturating_since(last_seen) > PRESENCE_TTL {
+                self.check_leases(&changes).await;
+            }
+            let found_dead = self.look_around().await;
+            if self.presence().is_settled() {
+                last_seen = now;
+            }
+            for dead in found_dead {
                 tracing::error!(daemon = dead, "a daemon is dead; taking its meetings over");
-                if let Err(error) = self.adopt(&dead, &adopted).await {
+                if let Err(error) = self.adopt(&dead, &changes).await {
                     // Those that are needed are claimed when somebody joins.
                     tracing::error!(daemon = dead, %error, "its meetings cannot be taken over now");
                 }
@@ -132,10 +154,25 @@ impl Cluster {
         }
     }
 
-    /// The channel of meetings that were taken over.
+    /// The channel of meetings that were taken over or lost.
     #[must_use]
-    pub fn adopted() -> (mpsc::Sender<Lease>, mpsc::Receiver<Lease>) {
-        mpsc::channel(ADOPTED_LEASES)
+    pub fn changes() -> (mpsc::Sender<Change>, mpsc::Receiver<Change>) {
+        mpsc::channel(WAITING_CHANGES)
+    }
+
+    /// Tells of meetings that others have taken over: they may have missed this daemon, which was stopped or cut off.
+    async fn check_leases(&self, changes: &mpsc::Sender<Change>) {
+        match self.usurped().await {
+            Ok(leases) => {
+                for lease in leases {
+                    if changes.send(Change::Lost(lease)).await.is_err() {
+                        return;
+                    }
+                }
+            }
+            // A meeting's next write to the store tells as well.
+            Err(error) => tracing::warn!(%error, "it is not known what is owned still"),
+        }
     }
 
     /// Says that this daemon is there, and looks who else is; the daemons that were found dead just now.
@@ -155,29 +192,58 @@ impl Cluster {
     /// # Errors
     /// See [`RouteError`].
     pub async fn route(&self, meeting: &MeetingId) -> Result<Route, RouteError> {
+        // Only a meeting that is to stay nobody's has no route.
+        self.way_to(meeting, true).await?.ok_or(RouteError::Unreachable)
+    }
+
+    /// Where a meeting that goes on is; `None` if nobody owns it.
+    ///
+    /// # Errors
+    /// See [`RouteError`].
+    pub async fn find(&self, meeting: &MeetingId) -> Result<Option<Route>, RouteError> {
+        self.way_to(meeting, false).await
+    }
+
+    /// Whether a daemon that had a meeting is surely dead: whoever waits for it waits in vain.
+    #[must_use]
+    pub fn is_gone(&self, daemon: &str) -> bool {
+        self.is_dead(daemon)
+    }
+
+    /// Whether the bus answers.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub async fn ping_bus(&self) -> Result<(), BusError> {
+        self.0.parts.bus.fields(DAEMONS).await.map(drop)
+    }
+
+    async fn way_to(&self, meeting: &MeetingId, claims: bool) -> Result<Option<Route>, RouteError> {
         let parts = &self.0.parts;
         let deadline = parts.clock.now() + ROUTE_TIMEOUT;
         loop {
             if let Some(lease) = self.lease(meeting) {
-                return Ok(Route::Here(lease));
+                return Ok(Some(Route::Here(lease)));
             }
             let owner = parts.store.owner(meeting).await?;
             let other = owner.and_then(|owner| Some((owner.daemon?, owner.fence)));
+            let is_owned = other.is_some();
             match other.filter(|(daemon, _)| *daemon != parts.id) {
+                None if !claims && !is_owned => return Ok(None),
                 None => {
                     if let Some(lease) = self.claim(meeting, None).await? {
-                        return Ok(Route::Here(lease));
+                        return Ok(Some(Route::Here(lease)));
                     }
                 }
                 Some((daemon, fence)) if self.is_dead(&daemon) => {
                     if let Some(lease) = self.claim(meeting, Some(fence)).await? {
-                        return Ok(Route::Here(lease));
+                        return Ok(Some(Route::Here(lease)));
                     }
                 }
                 Some((daemon, _)) => {
                     let url = self.presence().url(&daemon);
                     if let Some(url) = url {
-                        return Ok(Route::There { daemon, url });
+                        return Ok(Some(Route::There { daemon, url }));
                     }
                 }
             }
@@ -233,20 +299,53 @@ impl Cluster {
         }
     }
 
-    async fn adopt(&self, dead: &str, adopted: &mpsc::Sender<Lease>) -> Result<(), StoreError> {
-        let mut after = None;
+    async fn adopt(&self, dead: &str, changes: &mpsc::Sender<Change>) -> Result<(), StoreError> {
+        let parts = &self.0.parts;
         loop {
-            let owned = self.0.parts.store.owned_by(dead, after.as_ref()).await?;
-            let Some((last, _)) = owned.last() else { return Ok(()) };
-            after = Some(last.clone());
-            for (meeting, fence) in owned {
-                if let Some(lease) = self.claim(&meeting, Some(fence)).await?
-                    && adopted.send(lease).await.is_err()
-                {
+            let leases = {
+                let _claiming = self.0.claiming.lock().await;
+                let leases = parts.store.claim_some(dead, &parts.id).await?;
+                self.leases().extend(leases.iter().map(|lease| (lease.meeting.clone(), lease.clone())));
+                leases
+            };
+            if leases.is_empty() && parts.store.owned_by(dead, None).await?.is_empty() {
+                return Ok(());
+            }
+            for lease in leases {
+                if changes.send(Change::Adopted(lease)).await.is_err() {
                     return Ok(());
                 }
             }
         }
+    }
+
+    /// Those who own something and were there before this daemon: behind a stop of all of them nobody else would miss them.
+    async fn look_for_orphans(&self, changes: &mpsc::Sender<Change>) -> Result<(), StoreError> {
+        let parts = &self.0.parts;
+        for owner in parts.store.owners().await?.into_iter().filter(|owner| *owner != parts.id) {
+            if parts.bus.is_shared() {
+                self.presence().expect(owner);
+            } else {
+                self.adopt(&owner, changes).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The meetings that this daemon believes to own and does not any more: it was away for long.
+    async fn usurped(&self) -> Result<Vec<Lease>, StoreError> {
+        let parts = &self.0.parts;
+        // Not while one is being claimed: it would be in the store and not here, or the other way round.
+        let _claiming = self.0.claiming.lock().await;
+        let (mut owned, mut after) = (BTreeMap::new(), None);
+        loop {
+            let page = parts.store.owned_by(&parts.id, after.as_ref()).await?;
+            let Some((last, _)) = page.last() else { break };
+            after = Some(last.clone());
+            owned.extend(page);
+        }
+        let held: Vec<Lease> = self.leases().values().cloned().collect();
+        Ok(held.into_iter().filter(|lease| owned.get(&lease.meeting) != Some(&lease.fence)).collect())
     }
 
     fn is_dead(&self, daemon: &str) -> bool {

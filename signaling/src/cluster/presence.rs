@@ -76,6 +76,17 @@ impl Presence {
         other.is_dead(now, patience)
     }
 
+    /// Misses somebody from now on who was never seen and should be there.
+    pub fn expect(&mut self, daemon: String) {
+        self.others.entry(daemon).or_insert(Other { url: None, missed_since: None, told: false });
+    }
+
+    /// Whether the bus answered the last time.
+    #[must_use]
+    pub const fn is_settled(&self) -> bool {
+        self.working_since.is_some()
+    }
+
     /// Where a daemon that is there takes connections.
     #[must_use]
     pub fn url(&self, daemon: &str) -> Option<String> {

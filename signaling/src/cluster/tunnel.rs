@@ -1,28 +1,58 @@
-//! A participant's WebSocket, passed on to the daemon that owns its meeting.
+//! A participant's WebSocket, passed on to the daemon that owns its meeting: what the two daemons tell each other about it.
+//!
+//! The daemon that the participant came to, the *edge*, has counted it by its address and checked what it shows; the owner takes
+//! its word for both, because it shows the secret that daemons share. Everything behind that is a WebSocket like any other.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message as Here, WebSocket, close_code};
-use futures_util::{Sink, SinkExt as _, Stream, StreamExt as _};
-use sluice_wire::signaling::Token;
+use serde::{Deserialize, Serialize};
+use sluice_wire::signaling::{DisplayName, MeetingId, Role, Token};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
-use tokio_tungstenite::tungstenite::http::HeaderValue;
-use tokio_tungstenite::tungstenite::{Error, Message as There};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_tungstenite::tungstenite::http::{HeaderMap, HeaderValue};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
-/// The address of the participant, in the request of a daemon that passes it on.
-pub const FORWARDED_ADDRESS_HEADER: &str = "x-sluice-forwarded-for";
+use crate::secrets::TokenHash;
+
+/// What the edge says about the participant, in JSON.
+const FORWARDED_HEADER: &str = "x-sluice-forwarded";
 /// What shows that the request is a daemon's: the token that routers have.
-pub const FORWARDED_TOKEN_HEADER: &str = "x-sluice-cluster-token";
+const TOKEN_HEADER: &str = "x-sluice-cluster-token";
 /// How long the owner may take to be reached: it was seen alive a moment ago.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long one message may take to get into either socket.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The path of the WebSocket.
 const PATH: &str = "/api/v1/ws";
+/// Buffers that each connection has for as long as it lives, in bytes: messages are small, and connections many.
+const BUFFER_BYTES: usize = 4 * 1024;
+
+/// What the edge tells the owner about a participant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forwarded {
+    /// Its address; for IPv6 its /64.
+    pub address: IpAddr,
+    /// What it may join as; absent for one that wants to resume, which shows its token to the owner itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vouched: Option<Vouched>,
+}
+
+/// A right to join that the edge has checked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vouched {
+    /// Which meeting.
+    pub meeting: MeetingId,
+    /// Under which name.
+    pub display_name: DisplayName,
+    /// As what; as everybody when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
+    /// Who it is to whoever issued its access token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
+}
 
 /// Why the owner was not reached.
 #[derive(Debug, thiserror::Error)]
@@ -38,81 +68,63 @@ pub enum TunnelError {
 /// A connection to the owner.
 pub type Owner = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// Dials the owner at `url` for a participant at `address`.
+impl Forwarded {
+    /// What a request says, if it is that of a daemon: `None` if it is anybody else's, whatever it says.
+    #[must_use]
+    pub fn of(headers: &HeaderMap, secret: &TokenHash) -> Option<Self> {
+        let token = headers.get(TOKEN_HEADER)?.to_str().ok()?;
+        let is_daemon = secret.is_of(&Token::new(token.to_owned()));
+        let said = headers.get(FORWARDED_HEADER).filter(|_| is_daemon)?;
+        serde_json::from_slice(said.as_bytes()).ok()
+    }
+
+    /// As it is said in a request.
+    fn headers(&self, secret: &Token) -> Result<[(&'static str, HeaderValue); 2], Error> {
+        // A struct of strings: it cannot fail.
+        let said = serde_json::to_string(self).unwrap_or_default();
+        let header =
+            |text: &str| HeaderValue::from_bytes(text.as_bytes()).map_err(|e| Error::HttpFormat(e.into()));
+        Ok([(FORWARDED_HEADER, header(&said)?), (TOKEN_HEADER, header(secret.expose())?)])
+    }
+}
+
+/// Dials the owner at `url` for a participant.
 ///
 /// # Errors
 /// See [`TunnelError`]. The route is to be asked for again then.
-pub async fn dial(url: &str, address: IpAddr, token: &Token) -> Result<Owner, TunnelError> {
+pub async fn dial(url: &str, forwarded: &Forwarded, secret: &Token) -> Result<Owner, TunnelError> {
     let mut request = format!("{url}{PATH}").into_client_request().map_err(Box::new)?;
-    let header =
-        |text: &str| HeaderValue::from_str(text).map_err(|error| Box::new(Error::HttpFormat(error.into())));
-    let headers = request.headers_mut();
-    headers.insert(FORWARDED_ADDRESS_HEADER, header(&address.to_string())?);
-    headers.insert(FORWARDED_TOKEN_HEADER, header(token.expose())?);
-    let dialled = timeout(DIAL_TIMEOUT, connect_async(request)).await.map_err(|_| TunnelError::Late)?;
-    Ok(dialled.map_err(Box::new)?.0)
+    for (name, value) in forwarded.headers(secret).map_err(Box::new)? {
+        request.headers_mut().insert(name, value);
+    }
+    let config = WebSocketConfig::default().read_buffer_size(BUFFER_BYTES).write_buffer_size(BUFFER_BYTES);
+    let dialled = timeout(DIAL_TIMEOUT, connect_async_with_config(request, Some(config), true)).await;
+    Ok(dialled.map_err(|_| TunnelError::Late)?.map_err(Box::new)?.0)
 }
 
-/// Passes messages on, both ways, until either end is gone; `first` is what the participant has said so far. If the owner is
-/// gone, the participant is told to come back (close code 1012): it resumes at whichever daemon takes over.
-pub async fn tunnel(participant: WebSocket, mut owner: Owner, first: Vec<String>) {
-    for text in first {
-        if owner.send(There::text(text)).await.is_err() {
-            break;
-        }
-    }
-    let (to_participant, from_participant) = participant.split();
-    let (to_owner, from_owner) = owner.split();
-    let up = pass(from_participant, to_owner, upward);
-    let down = pass(from_owner, to_participant, downward);
-    tokio::pin!(up, down);
-    // Which end is gone first does not matter: the other has nobody to talk to.
-    tokio::select! {
-        () = &mut up => {}
-        () = &mut down => {}
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Passes on what comes, and says good-bye when nothing more does. Order and back-pressure are the connections' own.
-async fn pass<From, To, A, B, E>(mut from: From, mut to: To, translate: impl Fn(Option<A>) -> Option<B>)
-where
-    From: Stream<Item = Result<A, E>> + Unpin,
-    To: Sink<B> + Unpin,
-{
-    loop {
-        let message = from.next().await.and_then(Result::ok);
-        let last = message.is_none();
-        // Pings are answered hop by hop.
-        let Some(message) = translate(message) else { continue };
-        let sent = timeout(WRITE_TIMEOUT, to.send(message)).await;
-        if last || !matches!(sent, Ok(Ok(()))) {
-            return;
-        }
-    }
-}
-
-fn upward(message: Option<Here>) -> Option<There> {
-    match message {
-        Some(Here::Text(text)) => Some(There::text(text.as_str())),
-        Some(Here::Binary(bytes)) => Some(There::Binary(bytes)),
-        Some(Here::Close(_)) | None => Some(There::Close(None)),
-        Some(Here::Ping(_) | Here::Pong(_)) => None,
-    }
-}
-
-fn downward(message: Option<There>) -> Option<Here> {
-    match message {
-        Some(There::Text(text)) => Some(Here::text(text.as_str())),
-        Some(There::Binary(bytes)) => Some(Here::Binary(bytes)),
-        Some(There::Close(Some(frame))) => {
-            let reason = frame.reason.as_str().into();
-            Some(Here::Close(Some(CloseFrame { code: frame.code.into(), reason })))
-        }
-        Some(There::Close(None)) => Some(Here::Close(None)),
-        Some(There::Ping(_) | There::Pong(_) | There::Frame(_)) => None,
-        None => {
-            let reason = "the meeting moves to another daemon: resume".into();
-            Some(Here::Close(Some(CloseFrame { code: close_code::RESTART, reason })))
-        }
+    #[test]
+    fn only_daemons_are_believed() {
+        let secret = Token::new("shared".to_owned());
+        let vouched = Vouched {
+            meeting: "23456789abcd".parse().unwrap(),
+            display_name: DisplayName::try_from("\u{c5}sa \"\u{1f600}\"".to_owned()).unwrap(),
+            role: Some(Role::Host),
+            identity: None,
+        };
+        let forwarded = Forwarded { address: "2001:db8::1".parse().unwrap(), vouched: Some(vouched) };
+        let said = forwarded.headers(&secret).unwrap();
+        let with = |fields: &[(&'static str, HeaderValue)]| {
+            let fields = fields.iter().map(|(name, value)| (name.parse().unwrap(), value.clone()));
+            Forwarded::of(&fields.collect::<HeaderMap>(), &TokenHash::of(&secret))
+        };
+        assert_eq!(with(&said), Some(forwarded));
+        assert_eq!(with(&said[..1]), None);
+        assert_eq!(with(&said[1..]), None);
+        assert_eq!(with(&[said[0].clone(), (TOKEN_HEADER, HeaderValue::from_static("guess"))]), None);
+        assert_eq!(with(&[said[1].clone(), (FORWARDED_HEADER, HeaderValue::from_static("{}"))]), None);
     }
 }

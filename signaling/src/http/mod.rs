@@ -20,7 +20,7 @@ use axum::extract::{DefaultBodyLimit, Extension, Request};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use sluice_wire::signaling::ApiErrorCode;
+use sluice_wire::signaling::{ApiErrorCode, Token};
 use sluice_wire::time::Time;
 use tokio::time::timeout;
 use utoipa::OpenApi as _;
@@ -32,6 +32,7 @@ use crate::live::Meetings;
 use crate::metrics::Metrics;
 use crate::rate::Rate;
 use crate::routers::Routers;
+use crate::secrets::TokenHash;
 use crate::store::Store;
 use auth::Auth;
 use buckets::Buckets;
@@ -58,6 +59,8 @@ pub struct AppParts {
     pub auth: Auth,
     /// Where meetings are.
     pub cluster: Cluster,
+    /// What daemons show one another.
+    pub cluster_secret: Token,
     /// The WebSocket's address as clients see it.
     pub join_url: Option<String>,
     /// What links to meetings begin with.
@@ -85,6 +88,10 @@ pub struct App {
     pub auth: Auth,
     /// Where meetings are.
     pub cluster: Cluster,
+    /// What daemons show one another.
+    pub cluster_secret: Token,
+    /// Its hash.
+    cluster_secret_hash: TokenHash,
     /// REST calls of each account.
     account_calls: Buckets,
     /// REST calls for each meeting.
@@ -116,6 +123,8 @@ impl App {
             clock: parts.clock,
             auth: parts.auth,
             cluster: parts.cluster,
+            cluster_secret_hash: TokenHash::of(&parts.cluster_secret),
+            cluster_secret: parts.cluster_secret,
             account_calls: Buckets::new(ACCOUNT_RATE),
             meeting_calls: Buckets::new(MEETING_RATE),
             join_url: parts.join_url.map(Arc::from),

@@ -33,6 +33,8 @@ pub(super) struct Peer(Arc<Admission>);
 struct Admission {
     peers: Peers,
     address: IpAddr,
+    /// Another daemon has counted it.
+    forwarded: bool,
 }
 
 impl Peers {
@@ -54,7 +56,7 @@ impl Peers {
             return None;
         }
         entry.connections += 1;
-        Some(Peer(Arc::new(Admission { peers: self.clone(), address })))
+        Some(Peer(Arc::new(Admission { peers: self.clone(), address, forwarded: false })))
     }
 
     /// Forgets addresses without a connection and with their whole burst.
@@ -71,7 +73,8 @@ impl Peers {
 impl Peer {
     /// Takes one request of the address's rate, if one is left.
     pub(super) fn take(&self, now: Time) -> bool {
-        self.0.peers.lock().get_mut(&self.0.address).is_some_and(|entry| entry.requests.take(now))
+        let mut table = self.0.peers.lock();
+        self.0.forwarded || table.get_mut(&self.0.address).is_some_and(|entry| entry.requests.take(now))
     }
 }
 
@@ -80,10 +83,24 @@ impl Peer {
     pub(super) fn address(&self) -> IpAddr {
         self.0.address
     }
+
+    /// The same for a participant whose connection comes by way of another daemon, which has counted it.
+    pub(super) fn forwarded(&self, address: IpAddr) -> Self {
+        let (peers, address) = (self.0.peers.clone(), network(address));
+        Self(Arc::new(Admission { peers, address, forwarded: true }))
+    }
+
+    /// Whether the connection comes by way of another daemon.
+    pub(super) fn is_forwarded(&self) -> bool {
+        self.0.forwarded
+    }
 }
 
 impl Drop for Admission {
     fn drop(&mut self) {
+        if self.forwarded {
+            return;
+        }
         if let Some(entry) = self.peers.lock().get_mut(&self.address) {
             entry.connections = entry.connections.saturating_sub(1);
         }
@@ -124,6 +141,19 @@ mod tests {
         let _first = peers.admit(address("2001:db8:0:1::1")).unwrap();
         assert!(peers.admit(address("2001:db8:0:1:ffff::2")).is_none());
         assert!(peers.admit(address("2001:db8:0:2::1")).is_some());
+    }
+
+    #[test]
+    fn who_comes_by_way_of_another_daemon_was_counted_there() {
+        let peers = Peers::new(1, Rate { per_second: 1, burst: 1 });
+        let daemon = peers.admit(address("192.0.2.1")).unwrap();
+        let participants: Vec<Peer> = (0..3).map(|_| daemon.forwarded(address("192.0.2.9"))).collect();
+        assert!(participants.iter().all(|peer| peer.is_forwarded() && peer.take(Time::ZERO)));
+        assert_eq!(participants[0].address(), address("192.0.2.9"));
+        drop(participants);
+        assert!(peers.admit(address("192.0.2.1")).is_none(), "the daemon's own connection counts still");
+        drop(daemon);
+        assert!(peers.admit(address("192.0.2.1")).is_some());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use sluice_wire::signaling::{DisplayName, MeetingId, Resume};
 use tokio::sync::{mpsc, oneshot};
@@ -16,12 +17,15 @@ use crate::clock::Clock;
 use crate::cluster::Cluster;
 use crate::meeting::{Arrival, CloseCode, ConnectionId, Grant, MeetingSettings, MeetingTiming};
 use crate::metrics::Metrics;
+use crate::rate::spread_millis;
 use crate::routers::{RouterEvent, Routers};
 use crate::secrets::token;
 use crate::store::{Store, StoreError};
 
 /// Messages that may wait for a meeting while it writes to the store what the last batch of them came to: some 2 MiB at worst.
 const MAILBOX_COMMANDS: usize = 8_192;
+/// Over how long those come back whose meeting has another owner: as long as that takes to be sure, so that few wait.
+const MOVED_SPREAD: Duration = Duration::from_secs(2);
 
 /// What the meetings need.
 #[derive(Clone)]
@@ -50,6 +54,8 @@ pub struct Meetings {
     pub(super) parts: Arc<MeetingsParts>,
     live: Arc<Mutex<BTreeMap<MeetingId, mpsc::Sender<Command>>>>,
     next_connection: Arc<AtomicU64>,
+    /// Connections that were told to come back elsewhere.
+    moved: Arc<AtomicU64>,
 }
 
 /// Why somebody could not be handed to the meeting.
@@ -71,6 +77,7 @@ impl Meetings {
             parts: Arc::new(parts),
             live: Arc::default(),
             next_connection: Arc::new(AtomicU64::new(0)),
+            moved: Arc::default(),
         };
         let dispatch = meetings.clone();
         meetings.parts.tasks.spawn(async move {
@@ -110,9 +117,8 @@ impl Meetings {
     }
 
     /// Goes on in a meeting where a connection broke; `None` if that cannot be. It costs no password hash: nobody guesses a token.
-    pub async fn resume(&self, meeting_id: &str, resume: &Resume, outbox: &Outbox) -> Option<Membership> {
-        let id = meeting_id.parse().ok()?;
-        let mailbox = self.live().get(&id).cloned()?;
+    pub async fn resume(&self, id: &MeetingId, resume: &Resume, outbox: &Outbox) -> Option<Membership> {
+        let mailbox = self.mailbox(id)?;
         let connection = self.new_connection();
         let (reply, answer) = oneshot::channel();
         let command = Command::Resume {
@@ -143,15 +149,49 @@ impl Meetings {
         let connection = self.new_connection();
         let arrival = Box::new(Arrival { connection, display_name, grant, resume_token: token()? });
         let mut live = self.live();
-        let mailbox = live.entry(id.clone()).or_insert_with(|| {
-            let (sender, receiver) = mpsc::channel(MAILBOX_COMMANDS);
-            let run = task::run(self.clone(), id, receiver);
-            self.parts.tasks.spawn(run);
-            sender
-        });
+        let mailbox = live.entry(id.clone()).or_insert_with(|| self.begin(id));
         // Under the lock, so that the task cannot retire between its being found and its being written to.
         mailbox.try_send(Command::Join { arrival, outbox }).map_err(|_| JoinRefusal::Busy)?;
         Ok(Membership { connection, mailbox: mailbox.clone() })
+    }
+
+    /// Goes on with a meeting that was taken over from a daemon that died. Nothing happens if it goes on here already.
+    pub fn adopt(&self, id: MeetingId) {
+        self.live().entry(id.clone()).or_insert_with(|| self.begin(id));
+    }
+
+    /// The meeting is another daemon's by now: its task ends without a word to routers or the store.
+    pub async fn lose(&self, id: &MeetingId) {
+        let mailbox = self.live().get(id).cloned();
+        if let Some(mailbox) = mailbox
+            && mailbox.send(Command::Lost).await.is_err()
+        {
+            tracing::debug!(meeting = %id, "the meeting's task had gone");
+        }
+    }
+
+    /// The mailbox of a meeting that goes on here, or may be gone on with here.
+    fn mailbox(&self, id: &MeetingId) -> Option<mpsc::Sender<Command>> {
+        let mut live = self.live();
+        if let Some(mailbox) = live.get(id) {
+            return Some(mailbox.clone());
+        }
+        self.parts.cluster.lease(id)?;
+        let mailbox = self.begin(id.clone());
+        live.insert(id.clone(), mailbox.clone());
+        Some(mailbox)
+    }
+
+    fn begin(&self, id: MeetingId) -> mpsc::Sender<Command> {
+        let (sender, receiver) = mpsc::channel(MAILBOX_COMMANDS);
+        self.parts.tasks.spawn(task::run(self.clone(), id, receiver));
+        sender
+    }
+
+    /// When the next of those is to come back whose meeting goes to another daemon: a little later each.
+    pub(crate) fn moved_retry_millis(&self) -> u64 {
+        let index = self.moved.fetch_add(1, Ordering::Relaxed);
+        spread_millis(index, MOVED_SPREAD)
     }
 
     fn new_connection(&self) -> ConnectionId {

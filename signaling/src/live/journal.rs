@@ -16,33 +16,38 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(200);
 /// Times that a write is tried: the meeting stands still for half a minute at most while the database restarts. Media goes on.
 const ATTEMPTS: usize = 150;
 
-/// Writes notes down in the store, all or none. When this has answered well, people may be told.
+/// A commit of a meeting's owner.
+pub(super) struct Entry<'a> {
+    pub(super) lease: &'a Lease,
+    /// Numbers the owner's commits, so that one whose answer was lost is not written twice.
+    pub(super) number: u64,
+    pub(super) writes: Vec<Durable>,
+}
+
+/// What notes come to in the store.
+pub(super) fn writes(notes: &[Note], lease: &Lease, account: Option<&str>, now: Time) -> Vec<Durable> {
+    let mut writes = Vec::new();
+    if notes.iter().any(|note| matches!(note, Note::Entered { .. })) {
+        writes.push(Durable::Started { at: now });
+    }
+    writes.extend(notes.iter().flat_map(|note| durable(note, lease, account, now)));
+    writes
+}
+
+/// Writes an entry down in the store, all or nothing. When this has answered well, people may be told.
 ///
 /// # Errors
 /// If another daemon owns the meeting by now, or the store has failed for too long. Nobody may be told then.
-pub(super) async fn write(
-    store: &dyn Store,
-    lease: &Lease,
-    notes: &[Note],
-    account: Option<&str>,
-    now: Time,
-) -> Result<(), StoreError> {
-    let writes: Vec<Durable> = notes.iter().flat_map(|note| durable(note, lease, account, now)).collect();
-    if writes.is_empty() {
-        return Ok(());
-    }
+pub(super) async fn write(store: &dyn Store, entry: &Entry<'_>) -> Result<(), StoreError> {
     let mut attempts_left = ATTEMPTS;
     loop {
         attempts_left -= 1;
-        match store.commit(lease, &writes).await {
-            Ok(()) => return Ok(()),
-            // An attempt before this one was written and its answer lost: numbers are given once.
-            Err(StoreError::IdTaken) if attempts_left + 1 < ATTEMPTS => return Ok(()),
+        match store.commit_once(entry.lease, entry.number, &entry.writes).await {
             Err(StoreError::Database(error)) if attempts_left > 0 => {
-                tracing::warn!(meeting = %lease.meeting, %error, "a note cannot be written; trying again");
+                tracing::warn!(meeting = %entry.lease.meeting, %error, "a note cannot be written; trying again");
                 sleep(RETRY_INTERVAL).await;
             }
-            Err(error) => return Err(error),
+            written => return written,
         }
     }
 }
@@ -59,16 +64,13 @@ fn durable(note: &Note, lease: &Lease, account: Option<&str>, at: Time) -> Vec<D
         })
     };
     match note {
-        Note::Entered { participant, identity, display_name, role } => vec![
-            Durable::Started { at },
-            Durable::Joined {
-                participant: u32::from(*participant),
-                identity: identity.clone(),
-                display_name: display_name.as_str().to_owned(),
-                role: word(role),
-                at,
-            },
-        ],
+        Note::Entered { participant, identity, display_name, role } => vec![Durable::Joined {
+            participant: u32::from(*participant),
+            identity: identity.clone(),
+            display_name: display_name.as_str().to_owned(),
+            role: word(role),
+            at,
+        }],
         Note::Left { participant, reason } => {
             vec![Durable::Left { participant: u32::from(*participant), reason: (*reason).to_owned(), at }]
         }

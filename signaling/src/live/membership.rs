@@ -28,6 +28,8 @@ pub(super) enum Command {
     Router(RouterEvent),
     /// The settings were changed.
     Settings(Box<MeetingSettings>),
+    /// The meeting is another daemon's by now.
+    Lost,
     /// The meeting was ended.
     End,
 }

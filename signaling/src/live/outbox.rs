@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use axum::extract::ws::Utf8Bytes;
+use axum::extract::ws::{Utf8Bytes, close_code};
 use sluice_wire::signaling::DaemonMessage;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::meeting::CloseKind;
+
+/// Why a connection is closed whose meeting goes to another daemon.
+const MOVES: &str = "the meeting goes on at another daemon: come back";
 
 /// Messages that may wait for a client to read them: the comings and goings of a meeting of 100 twice over, and what it is sent
 /// again when it resumes. Who is behind by more has stopped reading; dropping its connection is what keeps the daemon's memory
@@ -23,6 +26,8 @@ pub enum Outgoing {
     Numbered(u64, Arc<str>),
     /// Close the connection.
     Close(CloseKind),
+    /// Close it with this code and this reason (RFC 6455 section 7.4).
+    CloseAs(u16, Utf8Bytes),
 }
 
 /// The sending end. Never waits.
@@ -56,6 +61,20 @@ impl Outbox {
         self.broken.cancel();
     }
 
+    /// Sends the connection's client away, to come back after `retry_after_ms` and resume.
+    pub fn send_away(&self, retry_after_ms: u64) {
+        let told = self.send(&DaemonMessage::GoingAway { retry_after_ms })
+            && self.put(Outgoing::CloseAs(close_code::RESTART, MOVES.into()));
+        if !told {
+            self.break_off();
+        }
+    }
+
+    /// Queues something, and waits until there is room; `false` if the connection is gone.
+    pub async fn put_patiently(&self, outgoing: Outgoing) -> bool {
+        self.sender.send(outgoing).await.is_ok()
+    }
+
     /// [`Self::put`] of one message.
     #[must_use]
     pub fn send(&self, message: &DaemonMessage) -> bool {
@@ -67,12 +86,14 @@ impl Outgoing {
     /// The text that goes to the client.
     ///
     /// # Errors
-    /// How to close, if it is no message.
-    pub fn into_text(self) -> Result<Utf8Bytes, CloseKind> {
+    /// The code and the reason to close with, if it is no message.
+    pub fn into_text(self) -> Result<Utf8Bytes, (u16, Utf8Bytes)> {
         match self {
             Self::Text(text) => Ok(text),
             Self::Numbered(seq, text) => Ok(numbered(seq, &text)),
-            Self::Close(kind) => Err(kind),
+            Self::Close(CloseKind::Normal) => Err((close_code::NORMAL, Utf8Bytes::default())),
+            Self::Close(CloseKind::Fatal) => Err((close_code::POLICY, "see the error before this".into())),
+            Self::CloseAs(code, reason) => Err((code, reason)),
         }
     }
 }

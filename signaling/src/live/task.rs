@@ -1,66 +1,78 @@
 //! The task of one meeting: feeds the state machine and does what it says.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::time::Duration;
 
-use sluice_wire::signaling::{DaemonMessage, EndedReason, ErrorCode, ErrorMessage, MeetingId};
+use sluice_wire::signaling::{DaemonMessage, EndedReason, MeetingId};
 use sluice_wire::time::Time;
 use sluice_wire::track::ParticipantId;
 use tokio::sync::{mpsc, oneshot};
 
+use super::deeds::Line;
 use super::directory::Meetings;
-use super::journal;
+use super::journal::{self, Entry};
 use super::membership::Command;
-use super::outbox::{Outbox, Outgoing, encode};
-use crate::cluster::Route;
-use crate::meeting::{
-    Action, CloseKind, ConnectionId, EMPTY_LINGER, Event, Meeting, NUMBERS_PER_BLOCK, Note, Numbering, Stream,
-};
+use super::outbox::Outbox;
+use super::takeover::{self, Legacy};
+use crate::cluster::{Route, RouteError};
+use crate::meeting::{Action, ConnectionId, EMPTY_LINGER, Event, Meeting, NUMBERS_PER_BLOCK, Note};
 use crate::routers::{RouterEvent, Wishes};
-use crate::store::Lease;
+use crate::store::{Durable, Lease, StoreError};
 
 /// Commands that are answered by one write to the store, so that a meeting is as fast as the store is wide and not as it is near.
 const BATCH_COMMANDS: usize = 128;
+/// Within so long what has changed about somebody inside is written for the next owner, if nothing else is written before: who
+/// mutes and unmutes like mad costs two writes a second.
+const FLUSH_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Runs a meeting until nobody has been in it for a while.
 pub(super) async fn run(meetings: Meetings, id: MeetingId, mailbox: mpsc::Receiver<Command>) {
     let shutdown = meetings.parts.shutdown.clone();
-    tokio::select! {
-        // Sessions are left alone when the daemon stops: media goes on without it.
-        () = shutdown.cancelled() => {}
-        () = start(meetings, id, mailbox) => {}
+    let Some(prepared) = shutdown.run_until_cancelled(prepare(&meetings, &id)).await else { return };
+    match prepared {
+        Ok(Some(mut task)) => {
+            task.settle().await;
+            task.serve(mailbox).await;
+        }
+        // Gone, or another daemon has been faster since whoever joins was sent here: the way is asked for again.
+        Ok(None) => fail(&meetings, &id, mailbox),
+        Err(error) => {
+            tracing::error!(meeting = %id, %error, "the meeting cannot be had");
+            fail(&meetings, &id, mailbox);
+        }
     }
 }
 
-async fn start(meetings: Meetings, id: MeetingId, mailbox: mpsc::Receiver<Command>) {
+/// The task, with what the last owner left; `None` if the meeting is not this daemon's.
+async fn prepare(meetings: &Meetings, id: &MeetingId) -> Result<Option<Task>, RouteError> {
+    let parts = &meetings.parts;
     // Read after the task was listed, so that an end that is noted meanwhile is either read here or comes by mailbox.
-    let record = meetings.parts.store.find(&id).await;
-    let lease = meetings.parts.cluster.route(&id).await;
-    let (record, lease) = match (record, lease) {
-        (Ok(Some(record)), Ok(Route::Here(lease))) => (record, lease),
-        (Ok(_), Ok(_)) => {
-            // Gone, or another daemon has been faster since whoever joins was sent here: the way is asked for again.
-            return fail(&meetings, &id, mailbox);
-        }
-        (Err(error), _) => {
-            tracing::error!(meeting = %id, %error, "the meeting cannot be read");
-            return fail(&meetings, &id, mailbox);
-        }
-        (_, Err(error)) => {
-            tracing::error!(meeting = %id, %error, "the meeting cannot be had");
-            return fail(&meetings, &id, mailbox);
-        }
-    };
+    let Some(record) = parts.store.find(id).await? else { return Ok(None) };
+    let Route::Here(lease) = parts.cluster.route(id).await? else { return Ok(None) };
+    let inherited = takeover::inheritance(parts, &lease).await?;
     let (ended, settings, account) = (record.ended(), record.settings, record.account);
     let wishes = Wishes { region: settings.region.clone(), data_residency: settings.data_residency.clone() };
-    let meeting = Meeting::new(id.clone(), settings, meetings.parts.timing);
+    let now = parts.clock.now();
+    let (meeting, events) = match inherited {
+        None => (Meeting::new(id.clone(), settings, parts.timing), Vec::new()),
+        Some(inherited) => {
+            let remains = inherited.remains.clone();
+            let meeting = Meeting::restore(id.clone(), settings, parts.timing, now, remains);
+            let events = inherited.adopt_sessions(&parts.routers, &meeting, id);
+            parts.metrics.taken_over.inc();
+            tracing::info!(meeting = %id, participants = meeting.participants(), "the meeting goes on here");
+            (meeting, events)
+        }
+    };
     let mut task = Task {
-        meetings,
-        id,
+        meetings: meetings.clone(),
+        id: id.clone(),
         lease,
         account,
         wishes,
         lost: false,
+        legacy: Legacy::default(),
+        flush_at: None,
         notes: Vec::new(),
         actions: Vec::new(),
         gone: Vec::new(),
@@ -71,38 +83,47 @@ async fn start(meetings: Meetings, id: MeetingId, mailbox: mpsc::Receiver<Comman
         empty_since: None,
         counted: 0,
     };
+    for event in events {
+        task.feed(event);
+    }
     if ended {
         task.feed(Event::End(EndedReason::EndedByHost));
-        task.settle().await;
     }
-    task.serve(mailbox).await;
+    Ok(Some(task))
 }
 
 /// Sends everybody away who waits, and leaves the list.
 fn fail(meetings: &Meetings, id: &MeetingId, mut mailbox: mpsc::Receiver<Command>) {
     while !meetings.retire(id, &mailbox) {
         while let Ok(command) = mailbox.try_recv() {
-            if let Command::Join { outbox, .. } = command {
-                let error = ErrorMessage::new(ErrorCode::Internal, "the meeting cannot be read", true);
-                let told = outbox.send(&DaemonMessage::Error(error))
-                    && outbox.put(Outgoing::Close(CloseKind::Fatal));
-                tracing::debug!(told, "sent away");
-            }
+            turn_away(meetings, command);
         }
     }
 }
 
-struct Task {
-    meetings: Meetings,
-    id: MeetingId,
+/// Whoever wants in comes back in a moment: the meeting is not here, or not now.
+fn turn_away(meetings: &Meetings, command: Command) {
+    if let Command::Join { outbox, .. } | Command::Resume { outbox, .. } = command {
+        outbox.send_away(meetings.moved_retry_millis());
+    }
+}
+
+/// One meeting that goes on.
+pub(super) struct Task {
+    pub(super) meetings: Meetings,
+    pub(super) id: MeetingId,
     /// The right to speak for the meeting.
     lease: Lease,
     /// Whose it is.
     account: Option<String>,
     /// Where its media wants to be.
-    wishes: Wishes,
+    pub(super) wishes: Wishes,
     /// The meeting is another daemon's by now, or cannot be written: nothing more may be told to anybody.
     lost: bool,
+    /// What is written for the next owner.
+    legacy: Legacy,
+    /// When seats that have changed are written at the latest.
+    flush_at: Option<Time>,
     /// What is to be written down before `actions` are done.
     notes: Vec<Note>,
     /// What the state machine said and is not done yet.
@@ -111,26 +132,19 @@ struct Task {
     gone: Vec<ConnectionId>,
     meeting: Meeting,
     /// Every connection of the meeting.
-    connections: BTreeMap<ConnectionId, Outbox>,
+    pub(super) connections: BTreeMap<ConnectionId, Outbox>,
     /// What every participant was sent, and by which connection it is to be reached now.
-    streams: BTreeMap<ParticipantId, Line>,
+    pub(super) streams: BTreeMap<ParticipantId, Line>,
     /// Whoever waits to hear whether it resumes.
-    resuming: Option<oneshot::Sender<bool>>,
+    pub(super) resuming: Option<oneshot::Sender<bool>>,
     empty_since: Option<Time>,
     /// Participants that the metrics were told of.
     counted: i64,
 }
 
-/// A participant's messages and the connection that they go to.
-#[derive(Default)]
-struct Line {
-    stream: Stream<Arc<str>>,
-    outbox: Option<Outbox>,
-}
-
 impl Task {
     async fn serve(&mut self, mut mailbox: mpsc::Receiver<Command>) {
-        let clock = self.meetings.parts.clock;
+        let (clock, shutdown) = (self.meetings.parts.clock, self.meetings.parts.shutdown.clone());
         let mut batch = Vec::new();
         loop {
             let retire_at = self.retire_at();
@@ -143,7 +157,13 @@ impl Task {
                         self.command(command).await;
                     }
                 }
+                () = shutdown.cancelled() => {
+                    // Sessions are left alone when the daemon stops: media goes on without it.
+                    self.flush().await;
+                    return;
+                }
                 () = clock.sleep_until(self.meeting.next_timeout()) => self.feed(Event::TimedOut),
+                () = clock.sleep_until(self.flush_at), if self.flush_at.is_some() => self.flush().await,
                 () = clock.sleep_until(retire_at), if retire_at.is_some() => {
                     if self.retire(&mailbox).await {
                         break;
@@ -153,22 +173,28 @@ impl Task {
             self.settle().await;
             self.count();
             if self.lost {
-                if let Err(error) = self.meetings.parts.cluster.release(&self.lease).await {
-                    tracing::warn!(meeting = %self.id, %error, "the meeting could not be given back");
-                }
-                // Connections break with their outboxes; clients come back to whoever has the meeting.
-                self.connections.values().for_each(Outbox::break_off);
-                while !self.meetings.retire(&self.id, &mailbox) {
-                    while let Ok(command) = mailbox.try_recv() {
-                        if let Command::Join { outbox, .. } | Command::Resume { outbox, .. } = command {
-                            outbox.break_off();
-                        }
-                    }
-                }
-                break;
+                return self.give_up(mailbox).await;
             }
         }
         tracing::debug!(meeting = %self.id, "meeting is empty");
+    }
+
+    /// The meeting is another daemon's by now, or cannot be written: its participants come back to whoever has it. Media goes on.
+    async fn give_up(&mut self, mut mailbox: mpsc::Receiver<Command>) {
+        let parts = &self.meetings.parts;
+        parts.metrics.lost_meetings.inc();
+        if let Err(error) = parts.cluster.release(&self.lease).await {
+            tracing::warn!(meeting = %self.id, %error, "the meeting could not be given back");
+        }
+        parts.routers.forget_room(self.id.as_str());
+        for outbox in std::mem::take(&mut self.connections).into_values() {
+            outbox.send_away(self.meetings.moved_retry_millis());
+        }
+        while !self.meetings.retire(&self.id, &mailbox) {
+            while let Ok(command) = mailbox.try_recv() {
+                turn_away(&self.meetings, command);
+            }
+        }
     }
 
     /// Gives the meeting back and leaves the list, unless somebody comes. In this order: a task that starts when this one is off the
@@ -185,7 +211,7 @@ impl Task {
             return true;
         }
         match cluster.route(&self.id).await {
-            Ok(Route::Here(lease)) => self.lease = lease,
+            Ok(Route::Here(lease)) => (self.lease, self.legacy) = (lease, Legacy::default()),
             Ok(Route::There { .. }) | Err(_) => self.lost = true,
         }
         false
@@ -226,6 +252,10 @@ impl Task {
             }
             Command::Settings(settings) => Event::SettingsChanged(settings),
             Command::End => Event::End(EndedReason::EndedByHost),
+            Command::Lost => {
+                self.lost = true;
+                return;
+            }
         };
         let resumes = matches!(event, Event::Resume { .. });
         self.feed(event);
@@ -261,10 +291,11 @@ impl Task {
     /// Writes down what has happened, then does what follows from it, and what follows from that.
     async fn settle(&mut self) {
         while !self.actions.is_empty() {
-            let parts = &self.meetings.parts;
-            let (store, now) = (parts.store.as_ref(), parts.clock.now());
+            let now = self.meetings.parts.clock.now();
             let notes = std::mem::take(&mut self.notes);
-            let written = journal::write(store, &self.lease, &notes, self.account.as_deref(), now).await;
+            let account = self.account.as_deref();
+            let writes = journal::writes(&notes, &self.lease, account, now);
+            let written = self.write_down(writes).await;
             let actions = std::mem::take(&mut self.actions);
             if let Err(error) = written {
                 tracing::error!(meeting = %self.id, %error, "the meeting is lost to this daemon");
@@ -281,12 +312,53 @@ impl Task {
             }
             events.into_iter().for_each(|event| self.feed(event));
         }
+        if self.meeting.has_changed_seats() && self.flush_at.is_none() {
+            self.flush_at = Some(self.meetings.parts.clock.now() + FLUSH_INTERVAL);
+        }
         for connection in self.gone.drain(..) {
             self.connections.remove(&connection);
         }
         if let Some(reply) = self.resuming.take() {
             // Whoever asked may have gone.
             reply.send(!self.lost).ok();
+        }
+    }
+
+    /// Writes to the store. What has changed for the next owner goes along; by itself it does not hold anything up, but for a new
+    /// ticket, whose session nobody would find again.
+    async fn write_down(&mut self, mut writes: Vec<Durable>) -> Result<(), StoreError> {
+        let has_ticket = |action: &Action| matches!(action, Action::Send(_, DaemonMessage::Ticket { .. }));
+        if writes.is_empty() && !self.actions.iter().any(has_ticket) {
+            return Ok(());
+        }
+        let parts = &self.meetings.parts;
+        let changes = self.legacy.changes(&self.meeting, parts.routers.home(self.id.as_str()));
+        writes.extend(changes.writes.iter().cloned());
+        let entry = Entry { lease: &self.lease, number: self.legacy.next_batch(), writes };
+        journal::write(parts.store.as_ref(), &entry).await?;
+        self.legacy.written(&mut self.meeting, changes);
+        self.flush_at = None;
+        Ok(())
+    }
+
+    /// Writes what has changed for the next owner. If the store fails the next time will do.
+    async fn flush(&mut self) {
+        self.flush_at = None;
+        let parts = &self.meetings.parts;
+        let changes = self.legacy.changes(&self.meeting, parts.routers.home(self.id.as_str()));
+        if self.lost || changes.writes.is_empty() {
+            return;
+        }
+        let number = self.legacy.next_batch();
+        match parts.store.commit_once(&self.lease, number, &changes.writes).await {
+            Ok(()) => self.legacy.written(&mut self.meeting, changes),
+            Err(StoreError::Database(error)) => {
+                tracing::warn!(meeting = %self.id, %error, "seats cannot be written; trying again");
+            }
+            Err(error) => {
+                tracing::error!(meeting = %self.id, %error, "the meeting is lost to this daemon");
+                self.lost = true;
+            }
         }
     }
 
@@ -298,96 +370,10 @@ impl Task {
         }
     }
 
-    fn act(&mut self, action: Action, events: &mut VecDeque<Event>) {
-        let parts = &self.meetings.parts;
-        let room = self.id.as_str();
-        match action {
-            Action::Record(_) | Action::EndMeeting => {}
-            Action::Send(to, message) => {
-                if let DaemonMessage::Error(error) = &message {
-                    parts.metrics.error(error.code);
-                }
-                self.send(to, encode(&message).into());
-            }
-            Action::Broadcast(to, message) => {
-                let encoded: Arc<str> = encode(&message).into();
-                to.into_iter().for_each(|to| self.send(to, encoded.clone()));
-            }
-            Action::Tell(to, message) => {
-                if let DaemonMessage::Error(error) = &message {
-                    parts.metrics.error(error.code);
-                }
-                self.put(to, Outgoing::Text(encode(&message).into()));
-            }
-            Action::Attach(participant, connection) => {
-                let outbox = self.connections.get(&connection).cloned();
-                self.streams.entry(participant).or_default().outbox = outbox;
-            }
-            Action::Replay(participant, after) => self.replay(participant, after),
-            Action::RefuseResume(connection) => {
-                self.connections.remove(&connection);
-                if let Some(reply) = self.resuming.take() {
-                    reply.send(false).ok();
-                }
-            }
-            Action::Forget(participant) => drop(self.streams.remove(&participant)),
-            Action::Close(connection, kind) => {
-                self.put(connection, Outgoing::Close(kind));
-                self.connections.remove(&connection);
-            }
-            Action::OpenSession(request, participant, terms) => {
-                if parts.routers.open_session(room, participant, request, terms, &self.wishes).is_err() {
-                    events.push_back(Event::SessionRefused(request));
-                }
-            }
-            Action::SetRights { participant, session, rights } => {
-                parts.routers.set_rights(room, participant, &session, rights);
-            }
-            Action::SetPreset(preset) => parts.routers.set_preset(room, preset),
-            Action::CloseSession { participant, session, code } => {
-                parts.routers.close_session(room, participant, session, code);
-            }
-            Action::CloseRoom(code) => parts.routers.close_room(room, code),
-        }
-    }
-
-    /// Gives a participant a message, and keeps it for when its connection breaks.
-    fn send(&mut self, to: ParticipantId, text: Arc<str>) {
-        let Some(line) = self.streams.get_mut(&to) else { return };
-        let Numbering { seq, message } = line.stream.push(text);
-        line.put(seq, message, &self.meetings);
-    }
-
-    fn replay(&mut self, to: ParticipantId, after: u64) {
-        let Some(line) = self.streams.get_mut(&to) else { return };
-        let missed: Vec<Numbering<Arc<str>>> = line.stream.replay(after).collect();
-        self.meetings.parts.metrics.replayed_messages.inc_by(missed.len() as u64);
-        for Numbering { seq, message } in missed {
-            line.put(seq, message, &self.meetings);
-        }
-    }
-
-    /// Sends to a connection. One that does not read is broken by that, and says so by mailbox like any other that breaks.
-    fn put(&mut self, to: ConnectionId, outgoing: Outgoing) {
-        if self.connections.get(&to).is_some_and(|outbox| !outbox.put(outgoing)) {
-            self.connections.remove(&to);
-            self.meetings.parts.metrics.broken_connections.inc();
-        }
-    }
-
     fn count(&mut self) {
         let participants = self.meeting.participants() as i64;
         self.meetings.parts.metrics.participants.inc_by(participants - self.counted);
         self.counted = participants;
-    }
-}
-
-impl Line {
-    fn put(&mut self, seq: u64, message: Arc<str>, meetings: &Meetings) {
-        if self.outbox.as_ref().is_some_and(|outbox| !outbox.put(Outgoing::Numbered(seq, message))) {
-            self.outbox = None;
-            meetings.parts.metrics.broken_connections.inc();
-        }
     }
 }
 

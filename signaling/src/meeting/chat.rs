@@ -30,6 +30,14 @@ impl Default for ChatLog {
 }
 
 impl ChatLog {
+    /// Takes in what was written under an owner before: numbers go on behind it.
+    pub(super) fn recall(&mut self, message: &ChatMessage) {
+        self.next_message = self.next_message.max(message.message_id + 1);
+        if message.to == ChatTo::Everyone {
+            self.keep(message.clone());
+        }
+    }
+
     fn keep(&mut self, message: ChatMessage) {
         self.bytes += message.text.as_str().len();
         self.messages.push_back(message);
@@ -103,6 +111,6 @@ impl Meeting {
     }
 }
 
-fn unix_millis(time: Time) -> u64 {
+pub(super) fn unix_millis(time: Time) -> u64 {
     u64::try_from(Duration::from_nanos(time.as_nanos()).as_millis()).unwrap_or(u64::MAX)
 }

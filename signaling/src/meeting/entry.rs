@@ -189,7 +189,11 @@ impl Meeting {
         self.set_deadline(id);
         out.push(Action::Attach(id, connection));
         out.push(Action::Tell(connection, DaemonMessage::Resumed { participant_id: id, after: seq }));
-        if can_replay {
+        if let Some(joined_at) = self.returns(id) {
+            out.push(Action::Number(id, seq));
+            self.send_snapshot(id, out);
+            self.send_missed(id, joined_at, out);
+        } else if can_replay {
             out.push(Action::Replay(id, seq));
         } else {
             self.send_snapshot(id, out);

@@ -73,8 +73,13 @@ impl Member {
             hand: None,
             consent: None,
             pinned: None,
-            chat: Limiter::new(OWN_CHAT_RATE),
+            chat: Self::chat_limiter(),
         }
+    }
+
+    /// What a fast writer may write.
+    pub(super) const fn chat_limiter() -> Limiter {
+        Limiter::new(OWN_CHAT_RATE)
     }
 
     pub(super) const fn is_inside(&self) -> bool {

@@ -13,6 +13,7 @@ mod member;
 mod moderation;
 mod own;
 mod recording;
+mod remains;
 mod rights;
 mod roster;
 mod sessions;
@@ -24,6 +25,7 @@ mod succession;
 mod timing;
 
 pub use media::{MediaRights, MediaTerms};
+pub use remains::{Remains, Sitter};
 pub use settings::{
     ChatPolicy, HostLeaves, InvalidSettings, MeetingKind, MeetingSettings, QualityPreset, RecordingPolicy,
     SharePolicy,
@@ -116,6 +118,15 @@ pub enum Event {
         /// Why.
         reason: MediaLostReason,
     },
+    /// A session of a participant goes on under another name than the last owner had written down.
+    SessionFound {
+        /// Whose.
+        participant: ParticipantId,
+        /// Its name.
+        session: String,
+    },
+    /// All sessions that the last owner left are known: the router hears what they may do now.
+    SessionsAdopted,
     /// The meeting's maker changed the settings.
     SettingsChanged(Box<MeetingSettings>),
     /// The time of [`Meeting::next_timeout`] has come.
@@ -139,6 +150,8 @@ pub enum Action {
     Attach(ParticipantId, ConnectionId),
     /// Send a participant again what was sent behind this number.
     Replay(ParticipantId, u64),
+    /// Give what the participant is sent from now on the numbers behind this one: the numbers of an owner before.
+    Number(ParticipantId, u64),
     /// The connection cannot resume: it may join.
     RefuseResume(ConnectionId),
     /// The participant has gone for good.

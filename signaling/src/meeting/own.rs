@@ -97,6 +97,7 @@ impl Meeting {
             }
         }
         self.somebody(actor.id)?.pinned = whom;
+        self.touch(actor.id);
         Ok(())
     }
 

@@ -86,6 +86,7 @@ impl Meeting {
 
     /// The line of somebody inside has changed; before that it had the role `old`.
     pub(super) fn changed(&mut self, id: ParticipantId, old: Role, out: &mut Vec<Action>) {
+        self.touch(id);
         let Some(member) = self.members.get(&id) else { return };
         let (participant, role) = (member.line(id), member.role);
         let leaves_stage = old.is_on_stage() && !role.is_on_stage();

@@ -50,6 +50,7 @@ impl Meeting {
         member.session = Some(ticket.session.clone());
         let token = member.entry_token.take();
         self.set_deadline(id);
+        self.touch(id);
         match token {
             Some(token) => self.enter(id, ticket, token, out),
             None => out.push(Action::Send(id, DaemonMessage::Ticket { ticket: Box::new(ticket) })),
@@ -89,6 +90,7 @@ impl Meeting {
         }
         member.session = None;
         member.lost_at = Some(now);
+        self.touch(id);
         self.set_deadline(id);
         out.push(Action::Send(id, DaemonMessage::MediaLost { reason }));
     }

@@ -12,6 +12,7 @@ use sluice_wire::track::ParticipantId;
 
 use super::chat::ChatLog;
 use super::member::Member;
+use super::remains::Missed;
 use super::roster::Gathered;
 use super::timing::{JOIN_RATE, LARGE_MEETING_PARTICIPANTS, REACTION_RATE};
 use super::{
@@ -60,6 +61,9 @@ pub struct Meeting {
     pub(super) large_from: usize,
     pub(super) gathered: Gathered,
     pub(super) chat: ChatLog,
+    /// Whose seats are to be written.
+    pub(super) touched: BTreeSet<ParticipantId>,
+    pub(super) missed: Missed,
     pub(super) joins: Limiter,
     pub(super) reactions: Limiter,
 }
@@ -94,6 +98,8 @@ impl Meeting {
             large_from: LARGE_MEETING_PARTICIPANTS,
             gathered: Gathered::default(),
             chat: ChatLog::default(),
+            touched: BTreeSet::new(),
+            missed: Missed::default(),
             joins: Limiter::new(JOIN_RATE),
             reactions: Limiter::new(REACTION_RATE),
         }
@@ -148,6 +154,16 @@ impl Meeting {
             Event::SessionRefused(request) => self.session_refused(request, out),
             Event::SessionLost { participant, session, reason } => {
                 self.session_lost(participant, &session, reason, out);
+            }
+            Event::SessionFound { participant, session } => {
+                if let Some(member) = self.members.get_mut(&participant) {
+                    member.session = Some(session);
+                    self.touch(participant);
+                }
+            }
+            Event::SessionsAdopted => {
+                out.push(Action::SetPreset(self.preset));
+                self.renew_all_rights(out);
             }
             Event::SettingsChanged(settings) => self.settings_changed(*settings, out),
             Event::TimedOut => self.timed_out(out),
@@ -215,6 +231,8 @@ impl Meeting {
         }
         self.by_connection.clear();
         self.deadlines.clear();
+        self.touched.clear();
+        self.missed = Missed::default();
         self.gathered = Gathered::default();
         (self.inside, self.waiting) = (0, 0);
         out.push(Action::CloseRoom(CloseCode::Removed));
@@ -233,6 +251,10 @@ impl Meeting {
             self.by_connection.remove(&connection);
         }
         self.deadlines.remove(&id);
+        self.touched.remove(&id);
+        if self.returns(id).is_some() {
+            self.forget_missed();
+        }
         if member.is_waiting() {
             self.waiting -= 1;
             broadcast(self.hosts(), DaemonMessage::WaitingLeft { participant_id: id }, out);

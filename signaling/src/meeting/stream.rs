@@ -8,6 +8,8 @@ use std::ops::Deref;
 const MAX_KEPT_MESSAGES: usize = 128;
 /// And their bytes. One large roster fits.
 const MAX_KEPT_BYTES: usize = 256 * 1024;
+/// A number that no stream reaches: at a million messages a second it takes centuries.
+const MAX_NUMBER: u64 = 1 << 53;
 
 /// Numbers messages and keeps the last ones. `T` is a message in its encoded form, cheap to clone.
 #[derive(Debug)]
@@ -33,6 +35,12 @@ impl<T: Clone + Deref<Target = str>> Stream<T> {
     #[must_use]
     pub const fn new() -> Self {
         Self { next: 1, kept: VecDeque::new(), bytes: 0 }
+    }
+
+    /// A stream without a message that goes on behind number `after`. No client gets near the numbers where that would end.
+    #[must_use]
+    pub fn behind(after: u64) -> Self {
+        Self { next: after.min(MAX_NUMBER) + 1, ..Self::new() }
     }
 
     /// Gives a message its number and keeps it.

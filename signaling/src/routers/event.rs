@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use sluice_wire::signaling::MediaLostReason;
 use sluice_wire::ticket::Ticket;
 use sluice_wire::track::ParticipantId;
@@ -15,6 +16,15 @@ pub struct RegistryTiming {
     pub heartbeat_interval: Duration,
     /// How long a router may take to open a session.
     pub open_timeout: Duration,
+}
+
+/// Where a room is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Home {
+    /// The router's name.
+    pub router: String,
+    /// Which process of that name.
+    pub epoch: u64,
 }
 
 /// What meetings are told.

@@ -10,7 +10,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-use super::event::{NoRouter, RegistryTiming, RouterEvent};
+use super::event::{Home, NoRouter, RegistryTiming, RouterEvent};
 use super::placement::Wishes;
 use super::records::{AttachmentId, RegisterError};
 use super::registry::Registry;
@@ -94,10 +94,34 @@ impl Routers {
         self.with(|state, _| state.registry.set_preset(room, preset));
     }
 
-    /// Takes over a session that a router brought along, for a participant who has resumed behind a restart of the daemon: its
-    /// media goes on as if nothing had been. `false` if no router has it (any more): the participant needs a new ticket.
-    pub fn adopt_session(&self, room: &str, participant: ParticipantId, session: &str) -> bool {
-        self.with(|state, _| state.registry.adopt(room, participant, session))
+    /// Where a room is, if it is anywhere.
+    #[must_use]
+    pub fn home(&self, room: &str) -> Option<Home> {
+        self.with(|state, _| state.registry.home(room))
+    }
+
+    /// Goes on with the sessions of a room whose daemon died, at its router: their media goes on as if nothing had been. Answers
+    /// with those that may be there still, under the names that they have; the others' participants need new tickets. A
+    /// [`RouterEvent::Lost`] follows for each that turns out to be gone.
+    pub fn adopt_room(
+        &self,
+        room: &str,
+        home: &Home,
+        sessions: &BTreeMap<ParticipantId, String>,
+    ) -> BTreeMap<ParticipantId, String> {
+        self.with(|state, now| state.registry.adopt(now, room, home, sessions))
+    }
+
+    /// Lets go of a room that another daemon goes on with. Nothing is closed.
+    pub fn forget_room(&self, room: &str) {
+        self.with(|state, _| state.registry.forget_room(room));
+    }
+
+    /// Rooms that routers brought sessions of, and that nobody here has gone on with for long. Whoever knows whose they are calls
+    /// [`Self::forget_strangers`] or [`Self::close_strangers`].
+    #[must_use]
+    pub fn rooms_with_overdue(&self) -> Vec<String> {
+        self.with(|state, now| state.registry.rooms_with_overdue(now))
     }
 
     /// The rooms that have sessions which nobody has adopted.
@@ -105,8 +129,13 @@ impl Routers {
         self.with(|state, _| state.registry.rooms_with_strangers())
     }
 
-    /// Closes such sessions at once: the room's meeting is over.
-    pub(super) fn close_strangers(&self, room: &str) {
+    /// Leaves such sessions alone: they are another daemon's.
+    pub fn forget_strangers(&self, room: &str) {
+        self.with(|state, _| state.registry.forget_strangers(room));
+    }
+
+    /// Closes such sessions at once: they are nobody's.
+    pub fn close_strangers(&self, room: &str) {
         self.with(|state, _| state.registry.close_strangers(room));
     }
 

@@ -9,9 +9,10 @@ mod placement;
 mod records;
 mod registry;
 mod service;
+mod strangers;
 mod terms;
 
-pub use event::{NoRouter, RegistryTiming, RouterEvent};
+pub use event::{Home, NoRouter, RegistryTiming, RouterEvent};
 pub use handle::Routers;
 pub use placement::Wishes;
 pub use service::RouterControlService;

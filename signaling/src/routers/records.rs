@@ -43,14 +43,17 @@ pub(super) struct Router {
     /// Sent and received.
     pub(super) bits_per_second: u64,
     pub(super) asked_since_heartbeat: u64,
+    /// At the last heartbeat, those of other daemons included.
+    pub(super) participants: u64,
+    /// The same.
+    pub(super) rooms: u64,
 }
 
 #[derive(Debug)]
 pub(super) struct Room {
     pub(super) router: String,
     pub(super) sessions: BTreeMap<ParticipantId, String>,
-    /// Sessions that the router brought and nobody here has asked for, as behind a restart of the daemon: their participants
-    /// may be on their way back.
+    /// Sessions that the router brought and nobody here has asked for: another daemon has, or did before it died.
     pub(super) strangers: BTreeMap<ParticipantId, Stranger>,
     pub(super) pending: usize,
     /// What sessions may do of which that has changed since they were opened.
@@ -62,7 +65,7 @@ pub(super) struct Room {
 #[derive(Debug)]
 pub(super) struct Stranger {
     pub(super) session: String,
-    /// When it is closed if nobody has adopted it.
+    /// When one asks whose it is, if nobody has adopted it.
     pub(super) until: Time,
 }
 

@@ -1,15 +1,14 @@
 //! The state of all routers, without I/O: `(state, message, now) -> messages and events`.
 //!
 //! A session is *known* from the moment its `SessionOpened` came until it is closed from either side. One that a router brings
-//! and that is not known is a *stranger*: for a while it may be adopted, then it is closed. A room is bound to a router while it has
-//! a known session, a stranger, or one that is being asked for.
+//! and that is not known is a *stranger*: see [`super::strangers`]. A room is bound to a router while it has a known session, a
+//! stranger, or one that is being asked for.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use sluice_proto::v1::{
     self, CloseRoom, CloseSession, EndReason, OpenSession, Register, Registered, RouterMessage, SessionEnded,
-    SessionOpened, SessionRef, SignalingMessage, router_message, signaling_message,
+    SessionOpened, SignalingMessage, router_message, signaling_message,
 };
 use sluice_wire::signaling::MediaLostReason;
 use sluice_wire::ticket::{PROTOCOL_VERSION, Suite, Ticket};
@@ -18,7 +17,7 @@ use sluice_wire::track::ParticipantId;
 
 use super::event::{NoRouter, RegistryTiming, RouterEvent};
 use super::placement::{Candidate, Load, Wishes, place};
-use super::records::{AttachmentId, Output, RegisterError, Request, Room, Router, Stranger};
+use super::records::{AttachmentId, Output, RegisterError, Request, Room, Router};
 use super::terms::{policy_of, rights_of};
 use crate::meeting::{CloseCode, MediaTerms, RequestId};
 
@@ -26,16 +25,14 @@ use crate::meeting::{CloseCode, MediaTerms, RequestId};
 pub(super) const MAX_ROUTERS: usize = 256;
 /// Requests that a router may owe answers to: at a millisecond each it is a time-out behind.
 const MAX_REQUESTS_PER_ROUTER: usize = 4_096;
-/// How long a stranger is left alone: as long as participants have to resume.
-pub(super) const STRANGER_GRACE: Duration = Duration::from_secs(30);
 /// A router is gone after so many heartbeats that did not come.
 const MISSED_HEARTBEATS: u32 = 3;
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Registry {
-    timing: RegistryTiming,
-    routers: BTreeMap<String, Router>,
+    pub(super) timing: RegistryTiming,
+    pub(super) routers: BTreeMap<String, Router>,
     attachments: BTreeMap<AttachmentId, String>,
     pub(super) rooms: BTreeMap<String, Room>,
     requests: BTreeMap<u64, Request>,
@@ -90,6 +87,8 @@ impl Registry {
             cpu_permille: 0,
             bits_per_second: 0,
             asked_since_heartbeat: 0,
+            participants: 0,
+            rooms: 0,
         };
         self.routers.insert(register.router_id.clone(), router);
         self.attachments.insert(attachment, register.router_id.clone());
@@ -98,96 +97,6 @@ impl Registry {
         self.send(attachment, signaling_message::Kind::Registered(Registered { heartbeat_interval_ms }));
         self.reconcile(now, attachment, &register.router_id, register.sessions);
         Ok(())
-    }
-
-    /// What this side has and the router has not is lost. What the router has and this side has not is a stranger, unless its room
-    /// is at another router by now: then it is closed.
-    fn reconcile(&mut self, now: Time, attachment: AttachmentId, router: &str, theirs: Vec<SessionRef>) {
-        let mut unconfirmed = BTreeSet::new();
-        for (name, room) in self.rooms.iter().filter(|(_, room)| room.router == router) {
-            unconfirmed
-                .extend(room.sessions.iter().map(|(&id, session)| (name.clone(), id.get(), session.clone())));
-        }
-        for SessionRef { room, participant, session } in theirs {
-            let key = (room, participant, session);
-            if !unconfirmed.remove(&key) && !self.shelter(now, router, &key) {
-                let (room, participant, session) = key;
-                self.turn_away(attachment, room, participant, session);
-            }
-        }
-        for (room, participant, session) in unconfirmed {
-            self.lose(&room, participant, &session, Some(MediaLostReason::RouterGone));
-        }
-        self.say_terms_again(attachment, router);
-    }
-
-    /// Keeps a stranger for a while; `false` if it cannot stay.
-    fn shelter(
-        &mut self,
-        now: Time,
-        router: &str,
-        (room, participant, session): &(String, u32, String),
-    ) -> bool {
-        let Ok(participant) = ParticipantId::new(*participant) else { return false };
-        let elsewhere = self.rooms.get(room).is_some_and(|bound| bound.router != router);
-        let replaced = self.rooms.get(room).is_some_and(|bound| bound.sessions.contains_key(&participant));
-        if elsewhere || replaced {
-            return false;
-        }
-        let bound = self.rooms.entry(room.clone()).or_insert_with(|| Room::on(router.to_owned()));
-        let until = now + STRANGER_GRACE;
-        match bound.strangers.get_mut(&participant) {
-            // A stream that breaks again and again does not make the grace any longer.
-            Some(known) if known.session == *session => {}
-            Some(_) => return false,
-            None => {
-                bound.strangers.insert(participant, Stranger { session: session.clone(), until });
-            }
-        }
-        true
-    }
-
-    fn turn_away(&mut self, attachment: AttachmentId, room: String, participant: u32, session: String) {
-        let code = CloseCode::Removed as u32;
-        let close = CloseSession { room, participant, session, code };
-        self.send(attachment, signaling_message::Kind::CloseSession(close));
-    }
-
-    /// The rooms that have strangers.
-    pub(super) fn rooms_with_strangers(&self) -> Vec<String> {
-        let strange = self.rooms.iter().filter(|(_, room)| !room.strangers.is_empty());
-        strange.map(|(name, _)| name.clone()).collect()
-    }
-
-    /// Makes a stranger a known session: its participant has resumed. `false` if there is none of these names.
-    pub(super) fn adopt(&mut self, room: &str, participant: ParticipantId, session: &str) -> bool {
-        let Some(bound) = self.rooms.get_mut(room) else { return false };
-        let there = bound.strangers.get(&participant).is_some_and(|stranger| stranger.session == session);
-        if there {
-            bound.strangers.remove(&participant);
-            bound.sessions.insert(participant, session.to_owned());
-        }
-        there
-    }
-
-    /// Closes a room's strangers: its meeting is over.
-    pub(super) fn close_strangers(&mut self, room: &str) {
-        self.close_strangers_until(room, Time::MAX);
-    }
-
-    fn close_strangers_until(&mut self, room: &str, now: Time) {
-        let attachment = self.attachment_of(room).flatten();
-        let Some(bound) = self.rooms.get_mut(room) else { return };
-        let strangers = std::mem::take(&mut bound.strangers);
-        let (over, left): (BTreeMap<_, _>, _) =
-            strangers.into_iter().partition(|(_, stranger)| stranger.until <= now);
-        bound.strangers = left;
-        self.release(room);
-        if let Some(attachment) = attachment {
-            for (participant, stranger) in over {
-                self.turn_away(attachment, room.to_owned(), participant.get(), stranger.session);
-            }
-        }
     }
 
     /// Takes a message of a stream that registered.
@@ -201,6 +110,8 @@ impl Registry {
                 router.bits_per_second =
                     heartbeat.received_bits_per_second.saturating_add(heartbeat.sent_bits_per_second);
                 router.asked_since_heartbeat = 0;
+                router.participants = heartbeat.participants.into();
+                router.rooms = heartbeat.rooms.into();
             }
             Some(router_message::Kind::Draining(v1::Draining {})) => router.draining = true,
             Some(router_message::Kind::SessionOpened(opened)) => {
@@ -272,7 +183,13 @@ impl Registry {
     }
 
     /// Forgets a session that ended; tells its meeting if there is a reason to.
-    fn lose(&mut self, room: &str, participant: u32, session: &str, reason: Option<MediaLostReason>) {
+    pub(super) fn lose(
+        &mut self,
+        room: &str,
+        participant: u32,
+        session: &str,
+        reason: Option<MediaLostReason>,
+    ) {
         let Ok(participant) = ParticipantId::new(participant) else { return };
         if self.forget(room, participant, session)
             && let Some(reason) = reason
@@ -299,7 +216,7 @@ impl Registry {
     }
 
     /// Unbinds a room from its router once nothing holds it there.
-    fn release(&mut self, room: &str) {
+    pub(super) fn release(&mut self, room: &str) {
         if self.rooms.get(room).is_some_and(Room::is_empty) {
             self.rooms.remove(room);
         }
@@ -359,8 +276,9 @@ impl Registry {
                     bits_per_second: router.bits_per_second,
                     shards: router.shards,
                     asked: router.asked_since_heartbeat,
-                    participants: participants.sum::<usize>() as u64,
-                    rooms: here().count() as u64,
+                    // What other daemons have there is in the router's own figures.
+                    participants: router.participants.max(participants.sum::<usize>() as u64),
+                    rooms: router.rooms.max(here().count() as u64),
                 };
                 Candidate { router: name, region: &router.region, load }
             });
@@ -431,9 +349,6 @@ impl Registry {
         for (room, request) in late {
             self.settle(&room);
             self.output.events.push_back(RouterEvent::Refused { room, request });
-        }
-        for room in self.rooms_with_strangers() {
-            self.close_strangers_until(&room, now);
         }
         let silence = self.timing.heartbeat_interval * MISSED_HEARTBEATS;
         let silent = self.routers.iter().filter(|(_, router)| router.heard_at + silence <= now);

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sluice_proto::v1::{
@@ -10,10 +11,11 @@ use sluice_wire::ticket::{Direction, MasterKey, Secret, Suite, Ticket};
 use sluice_wire::time::Time;
 use sluice_wire::track::ParticipantId;
 
-use super::event::{NoRouter, RegistryTiming, RouterEvent};
+use super::event::{Home, NoRouter, RegistryTiming, RouterEvent};
 use super::placement::Wishes;
 use super::records::{AttachmentId, RegisterError};
-use super::registry::{Registry, STRANGER_GRACE};
+use super::registry::Registry;
+use super::strangers::STRANGER_GRACE;
 use crate::meeting::{CloseCode, MediaRights, MediaTerms, QualityPreset, RequestId};
 
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -308,21 +310,27 @@ fn closing_a_room_forgets_its_sessions() {
 /// A registry that has just started, and a router that has sessions from before.
 fn restarted(sessions: &[(&str, u32, char)]) -> Registry {
     let mut registry = registry();
-    let sessions = sessions.iter().map(|&(room, participant, digit)| SessionRef {
-        room: room.to_owned(),
-        participant,
-        session: session(digit),
-    });
-    registry.register(NOW, A, Register { sessions: sessions.collect(), ..named("a") }).unwrap();
+    registry.register(NOW, A, Register { sessions: refs(sessions), ..named("a") }).unwrap();
     registry.register(NOW, B, named("b")).unwrap();
     messages(&mut registry);
     registry
 }
 
-fn alive(registry: &mut Registry, now: Time) {
-    for who in [A, B] {
-        says(registry, now, who, FromRouter::Heartbeat(Heartbeat::default()));
-    }
+fn refs(sessions: &[(&str, u32, char)]) -> Vec<SessionRef> {
+    let refs = sessions.iter().map(|&(room, participant, digit)| SessionRef {
+        room: room.to_owned(),
+        participant,
+        session: session(digit),
+    });
+    refs.collect()
+}
+
+fn seats(sessions: &[(u32, char)]) -> BTreeMap<ParticipantId, String> {
+    sessions.iter().map(|&(number, digit)| (id(number), session(digit))).collect()
+}
+
+fn home(router: &str, epoch: u64) -> Home {
+    Home { router: router.to_owned(), epoch }
 }
 
 fn closed(registry: &mut Registry) -> Vec<(String, u32)> {
@@ -334,32 +342,76 @@ fn closed(registry: &mut Registry) -> Vec<(String, u32)> {
 }
 
 #[test]
-fn strangers_are_left_alone_for_a_while_and_may_be_adopted() {
+fn what_a_dead_daemon_had_is_gone_on_with_under_the_names_that_the_router_says() {
     let mut registry = restarted(&[("room1", 1, '1'), ("room1", 2, '2'), ("room2", 3, '3')]);
     assert_eq!((registry.sessions(), registry.rooms_with_strangers().len()), (0, 2));
-    assert!(!registry.adopt("room1", id(1), &session('9')));
-    assert!(!registry.adopt("room2", id(1), &session('1')));
-    assert!(registry.adopt("room1", id(1), &session('1')));
-    assert!(!registry.adopt("room1", id(1), &session('1')), "it is known now");
-    assert_eq!(registry.sessions(), 1);
-    // Who joins meanwhile comes to the same router, loaded or not.
-    assert_eq!(open(&mut registry, "room2", 4, &session('4')), A);
-
-    let before = NOW + STRANGER_GRACE - Duration::from_nanos(1);
-    alive(&mut registry, before);
-    registry.expire(before);
-    assert_eq!(closed(&mut registry), []);
-    registry.expire(NOW + STRANGER_GRACE);
-    assert_eq!(closed(&mut registry), [("room1".to_owned(), 2), ("room2".to_owned(), 3)]);
-    assert_eq!((registry.sessions(), events(&mut registry)), (2, vec![]));
+    let home = home("a", named("a").epoch);
+    let adopted = registry.adopt(NOW, "room1", &home, &seats(&[(1, '1'), (2, '9'), (4, '4')]));
+    assert_eq!(adopted, seats(&[(1, '1'), (2, '2'), (4, '4')]));
+    assert_eq!((registry.sessions(), registry.rooms_with_strangers()), (3, vec!["room2".to_owned()]));
+    assert_eq!(registry.home("room1"), Some(home.clone()));
+    assert_eq!(open(&mut registry, "room1", 5, &session('5')), A, "loaded or not");
+    // What the router has not when it comes again is lost, and only that.
+    let again = refs(&[("room1", 1, '1'), ("room1", 2, '2'), ("room1", 5, '5'), ("room2", 3, '3')]);
+    registry.register(NOW, LATER, Register { sessions: again, ..named("a") }).unwrap();
+    assert_eq!(events(&mut registry), [lost("room1", 4, &session('4'), MediaLostReason::RouterGone)]);
 }
 
 #[test]
-fn strangers_go_with_their_meeting_their_router_and_their_successor() {
-    let mut registry =
-        restarted(&[("room1", 1, '1'), ("room2", 2, '2'), ("room3", 3, '3'), ("room4", 4, '4')]);
-    registry.close_strangers("room1");
-    assert_eq!(closed(&mut registry), [("room1".to_owned(), 1)]);
+fn a_room_waits_for_its_router_and_not_for_ever() {
+    let mut registry = registry();
+    let home = home("a", named("a").epoch);
+    for room in ["room1", "room2"] {
+        assert_eq!(registry.adopt(NOW, room, &home, &seats(&[(1, '1')])), seats(&[(1, '1')]));
+    }
+    registry.register(NOW, B, named("b")).unwrap();
+    messages(&mut registry);
+    let joins = registry.open_session(NOW, "room1", id(2), RequestId(1), &Wishes::default());
+    assert_eq!(joins, Err(NoRouter), "elsewhere it would be alone");
+    registry.expire(NOW + Duration::from_secs(10));
+    assert_eq!(events(&mut registry), []);
+    let brings = Register { sessions: refs(&[("room1", 1, '1')]), ..named("a") };
+    registry.register(NOW + Duration::from_secs(10), A, brings).unwrap();
+    assert_eq!(events(&mut registry), [lost("room2", 1, &session('1'), MediaLostReason::RouterGone)]);
+
+    let mut registry = self::registry();
+    registry.adopt(NOW, "room1", &home, &seats(&[(1, '1')]));
+    registry.expire(NOW + Duration::from_secs(20));
+    assert_eq!(events(&mut registry), [lost("room1", 1, &session('1'), MediaLostReason::RouterGone)]);
+}
+
+#[test]
+fn a_router_that_was_started_anew_has_nothing_to_go_on_with() {
+    let mut registry = restarted(&[]);
+    let old = home("a", named("a").epoch + 1);
+    assert_eq!(registry.adopt(NOW, "room1", &old, &seats(&[(1, '1')])), seats(&[]));
+    assert_eq!((registry.sessions(), registry.home("room1")), (0, None));
+}
+
+#[test]
+fn nothing_is_closed_that_may_be_anothers() {
+    let mut registry = restarted(&[("room1", 1, '1'), ("room2", 2, '2')]);
+    // Another daemon's meeting has moved to another router.
+    let moved = Register { epoch: 9, sessions: refs(&[("room1", 1, '7')]), ..named("b") };
+    registry.register(NOW, LATER, moved).unwrap();
+    assert_eq!(closed_by_anybody(&mut registry), 0);
+    let before = NOW + STRANGER_GRACE - Duration::from_nanos(1);
+    assert_eq!(registry.rooms_with_overdue(before), [""; 0]);
+    assert_eq!(registry.rooms_with_overdue(NOW + STRANGER_GRACE), ["room1", "room2"]);
+    registry.forget_strangers("room1");
+    registry.close_strangers("room2");
+    assert_eq!(closed(&mut registry), [("room2".to_owned(), 2)]);
+    assert_eq!((registry.home("room1"), registry.home("room2")), (None, None));
+}
+
+fn closed_by_anybody(registry: &mut Registry) -> usize {
+    let closes = messages(registry);
+    closes.iter().filter(|(_, message)| matches!(message, ToRouter::CloseSession(_))).count()
+}
+
+#[test]
+fn strangers_go_with_their_router_and_their_successor() {
+    let mut registry = restarted(&[("room2", 2, '2'), ("room3", 3, '3'), ("room4", 4, '4')]);
     let ended = SessionEnded {
         room: "room2".to_owned(),
         participant: 2,
@@ -377,33 +429,23 @@ fn strangers_go_with_their_meeting_their_router_and_their_successor() {
 }
 
 #[test]
-fn the_grace_begins_once_and_a_room_is_at_one_router() {
+fn the_grace_begins_once_and_a_meeting_is_at_one_router() {
     let mut registry = restarted(&[("room1", 1, '1')]);
-    let has = |room: &str, participant, digit| SessionRef {
-        room: room.to_owned(),
-        participant,
-        session: session(digit),
-    };
     registry.detach(A);
     let later = NOW + Duration::from_secs(20);
-    let again = Register { sessions: vec![has("room1", 1, '1')], ..named("a") };
+    let again = Register { sessions: refs(&[("room1", 1, '1')]), ..named("a") };
     registry.register(later, LATER, again).unwrap();
-    let other = Register { epoch: 1, sessions: vec![has("room1", 7, '7')], ..named("b") };
+    assert_eq!(registry.rooms_with_overdue(NOW + STRANGER_GRACE), ["room1"]);
+    messages(&mut registry);
+    assert_eq!(open(&mut registry, "room1", 2, &session('2')), LATER);
+    let other = Register { epoch: 1, sessions: refs(&[("room1", 7, '7')]), ..named("b") };
     registry.register(later, AttachmentId(4), other).unwrap();
     let sent = messages(&mut registry);
-    let [(LATER, ToRouter::Registered(_)), (_, ToRouter::Registered(_)), (_, ToRouter::CloseSession(close))] =
-        &sent[..]
-    else {
-        panic!("{sent:?}")
-    };
-    assert_eq!((close.room.as_str(), close.participant), ("room1", 7), "the room is at a");
-    says(&mut registry, NOW + STRANGER_GRACE, LATER, FromRouter::Heartbeat(Heartbeat::default()));
-    registry.expire(NOW + STRANGER_GRACE);
-    let sent = messages(&mut registry);
-    assert!(
-        matches!(&sent[..], [(LATER, ToRouter::CloseSession(close))] if close.participant == 1),
-        "{sent:?}"
-    );
+    let close = sent.iter().find_map(|(to, message)| match message {
+        ToRouter::CloseSession(close) if *to == AttachmentId(4) => Some(close.participant),
+        _ => None,
+    });
+    assert_eq!(close, Some(7), "the meeting is this daemon's, and at a");
 }
 
 #[test]

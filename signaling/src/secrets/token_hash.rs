@@ -29,6 +29,22 @@ impl TokenHash {
         &self.0
     }
 
+    /// The bytes in hexadecimal digits.
+    #[must_use]
+    pub fn to_hex(&self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// A hash from [`Self::to_hex`]; `None` if it is none.
+    #[must_use]
+    pub fn from_hex(text: &str) -> Option<Self> {
+        if !text.is_ascii() {
+            return None;
+        }
+        let pairs = (0..text.len()).step_by(2).map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok());
+        Self::from_stored(&pairs.collect::<Option<Vec<u8>>>()?)
+    }
+
     /// Whether this is the hash of `token`. The time it takes says nothing about where they differ, nor how long the
     /// expected token is.
     #[must_use]

@@ -18,7 +18,7 @@ pub use meetings::{
 };
 pub use ownership::{Claim, Lease, Owner, OwnershipStore};
 pub use records::{
-    Attendance, AuditEntry, AuditRecord, Durable, MarkKind, Message, RecordStore, RecordingMark,
+    Attendance, AuditEntry, AuditRecord, Durable, MarkKind, Message, RecordStore, RecordingMark, Seat,
 };
 pub use sql::{Database, SqlStore};
 

@@ -51,6 +51,13 @@ pub trait OwnershipStore: Send + Sync + 'static {
     /// Gives a meeting back, so that the next owner need not wait. Without effect if it was claimed since.
     fn release<'a>(&'a self, lease: &'a Lease) -> StoreFuture<'a, ()>;
 
+    /// Takes some of what `dead` owns, which the claimant knows to be dead. None: it owns nothing any more, or others
+    /// who claim it as well were faster this time.
+    fn claim_some<'a>(&'a self, dead: &'a str, daemon: &'a str) -> StoreFuture<'a, Vec<Lease>>;
+
+    /// The daemons that own something, at most [`super::MAX_PAGE`].
+    fn owners(&self) -> StoreFuture<'_, Vec<String>>;
+
     /// What a daemon owns, with its fencing tokens: at most [`super::MAX_PAGE`] at a time, by rising id behind `after`.
     fn owned_by<'a>(
         &'a self,

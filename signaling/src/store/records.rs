@@ -71,6 +71,17 @@ pub struct Attendance {
     pub left_reason: Option<String>,
 }
 
+/// A participant who is inside, as the last owner left it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seat {
+    /// The participant's number.
+    pub participant: u32,
+    /// When it came in.
+    pub joined_at: Time,
+    /// What its owner wrote, in JSON.
+    pub seat: String,
+}
+
 /// A chat message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
@@ -127,6 +138,13 @@ pub enum Durable {
     Audit(AuditEntry),
     /// What the next owner starts from, in JSON; in place of the one before.
     Snapshot(String),
+    /// The same of a participant who is inside. Without effect if it has left.
+    Seat {
+        /// Its number.
+        participant: u32,
+        /// In JSON, as its owner likes it.
+        seat: String,
+    },
 }
 
 /// Who did what.
@@ -160,6 +178,14 @@ pub trait RecordStore: Send + Sync + 'static {
     /// Writes all of `writes` in order, or none: [`super::StoreError::Fenced`] if the lease is not the meeting's last. When
     /// this has answered, it may be acknowledged.
     fn commit<'a>(&'a self, lease: &'a Lease, writes: &'a [Durable]) -> StoreFuture<'a, ()>;
+
+    /// The same, once: a commit with the number of the lease's last one, or a lower one, was written already, and is not written
+    /// again. So one whose answer was lost may be tried again. Numbers begin at 1 and rise.
+    fn commit_once<'a>(&'a self, lease: &'a Lease, number: u64, writes: &'a [Durable])
+    -> StoreFuture<'a, ()>;
+
+    /// The seats of those who are inside, by rising number.
+    fn seats<'a>(&'a self, meeting: &'a MeetingId) -> StoreFuture<'a, Vec<Seat>>;
 
     /// What the last owner of a meeting left for the next.
     fn snapshot<'a>(&'a self, meeting: &'a MeetingId) -> StoreFuture<'a, Option<String>>;

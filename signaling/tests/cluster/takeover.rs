@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sluice_signaling::bus::{Bus, BusFuture, LocalBus, Subscription};
 use sluice_signaling::clock::Clock;
-use sluice_signaling::cluster::{Cluster, ClusterParts, Notice, Route};
+use sluice_signaling::cluster::{Change, Cluster, ClusterParts, Notice, Route};
 use sluice_signaling::meeting::MeetingSettings;
 use sluice_signaling::secrets::TokenHash;
 use sluice_signaling::store::*;
@@ -53,7 +53,7 @@ impl Bus for Shared {
 
 struct Member {
     cluster: Cluster,
-    adopted: mpsc::Receiver<Lease>,
+    changes: mpsc::Receiver<Change>,
     shutdown: CancellationToken,
     task: tokio::task::JoinHandle<()>,
 }
@@ -64,11 +64,11 @@ impl Member {
         let parts =
             ClusterParts { id: id.to_owned(), url, bus, store: Arc::new(store.clone()), clock: Clock::new() };
         let cluster = Cluster::new(parts);
-        let (sender, adopted) = Cluster::adopted();
+        let (sender, changes) = Cluster::changes();
         let shutdown = CancellationToken::new();
         let (running, stop) = (cluster.clone(), shutdown.clone());
         let task = tokio::spawn(async move { running.run(sender, stop).await });
-        Self { cluster, adopted, shutdown, task }
+        Self { cluster, changes, shutdown, task }
     }
 
     /// Dies at once, as if killed: its presence is not taken away.
@@ -129,7 +129,8 @@ async fn a_death_costs_nothing_that_was_acknowledged(bus: Arc<dyn Bus>) {
     store.commit(&before, &[mark(), Durable::Snapshot("as it was".to_owned())]).await.unwrap();
 
     first.kill();
-    let adopted = timeout(TAKEOVER_LIMIT, second.adopted.recv()).await.expect("taken over in time").unwrap();
+    let change = timeout(TAKEOVER_LIMIT, second.changes.recv()).await.expect("taken over in time").unwrap();
+    let Change::Adopted(adopted) = change else { panic!("{change:?}") };
     assert_eq!((&adopted.meeting, adopted.daemon.as_str()), (&id(), "second"));
     assert!(adopted.fence > before.fence);
     assert_eq!(here(&second.cluster).await, adopted, "the same right, not a new one");
@@ -220,7 +221,7 @@ async fn who_stops_is_not_missed_and_gives_nothing_away_by_force() {
     a.task.await.unwrap();
     assert!(!bus.fields("daemons").await.unwrap().contains_key("a"));
     sleep(Duration::from_millis(1_500)).await;
-    assert!(b.adopted.try_recv().is_err(), "what was given back is nobody's until somebody joins");
+    assert!(b.changes.try_recv().is_err(), "what was given back is nobody's until somebody joins");
 }
 
 #[tokio::test]

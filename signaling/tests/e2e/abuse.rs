@@ -238,7 +238,7 @@ async fn operators_see_how_it_goes() {
         response.text().await.unwrap()
     };
     assert_eq!(get("/healthz").await, "ok");
-    assert_eq!(get("/readyz").await, r#"{"routers":1}"#);
+    assert_eq!(get("/readyz").await, r#"{"status":"ok","store":"ok","bus":"ok","routers":1}"#);
     let metrics = get("/metrics").await;
     for line in [
         "sluice_signaling_participants 1",

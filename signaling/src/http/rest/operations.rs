@@ -1,14 +1,21 @@
 //! For operators: health, readiness, metrics.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
+use serde::Serialize;
 use sluice_wire::signaling::ApiErrorCode;
+use tokio::time::timeout;
 
 use crate::http::App;
 use crate::http::error::Failure;
 
+/// How long the store and the bus may take to answer who asks for readiness.
+const READY_TIMEOUT: Duration = Duration::from_secs(2);
 /// Text that Prometheus reads.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -17,10 +24,34 @@ pub(in crate::http) async fn healthz() -> &'static str {
     "ok"
 }
 
-/// The daemon can do its work. Routers are not asked for: they can only attach to a daemon that is ready.
-pub(in crate::http) async fn readyz(State(app): State<App>) -> Result<impl IntoResponse, Failure> {
-    app.store.ping().await?;
-    Ok(Json(serde_json::json!({ "routers": app.routers.attached() })))
+/// What the daemon needs, and how it is. It is ready as long as the store answers: without the bus and without routers it serves
+/// whom it can, and taking all daemons out of service would help nobody.
+#[derive(Serialize)]
+pub(in crate::http) struct Readiness {
+    /// `ok`, `degraded` (ready, and something is missing), or `down`.
+    status: &'static str,
+    /// `ok` or `down`.
+    store: &'static str,
+    /// `ok` or `down`.
+    bus: &'static str,
+    /// Routers that are attached.
+    routers: usize,
+}
+
+/// Whether the daemon can do its work: asks the store, the bus and for routers.
+pub(in crate::http) async fn readyz(State(app): State<App>) -> impl IntoResponse {
+    let store = timeout(READY_TIMEOUT, app.store.ping());
+    let bus = timeout(READY_TIMEOUT, app.cluster.ping_bus());
+    let (store, bus) = futures_util::join!(store, bus);
+    let (store, bus) = (matches!(store, Ok(Ok(()))), matches!(bus, Ok(Ok(()))));
+    let routers = app.routers.attached();
+    let word = |is_up| if is_up { "ok" } else { "down" };
+    let (code, status) = match (store, bus && routers > 0) {
+        (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "down"),
+        (true, false) => (StatusCode::OK, "degraded"),
+        (true, true) => (StatusCode::OK, "ok"),
+    };
+    (code, Json(Readiness { status, store: word(store), bus: word(bus), routers }))
 }
 
 /// Counters and gauges.

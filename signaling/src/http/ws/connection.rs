@@ -5,14 +5,18 @@ use std::time::Duration;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
-use sluice_wire::signaling::{DaemonMessage, ErrorCode, ErrorMessage, Join};
+use sluice_wire::signaling::{
+    ClientMessage, ClientRequest, DaemonMessage, ErrorCode, ErrorMessage, Join, Resume,
+};
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::super::App;
 use super::super::peers::Peer;
 use super::Shutdown;
 use super::inbound::{Inbound, Verdict};
+use super::relay::{Tunnel, Up};
+use crate::cluster::{Forwarded, Route, RouteError, TunnelError, Vouched, dial};
 use crate::http::auth::{Credential, Refusal};
 use crate::live::{JoinRefusal, Membership, Outbox, Outgoing, outbox};
 use crate::meeting::{self, CloseKind};
@@ -31,8 +35,19 @@ const MAX_BATCH_MESSAGES: usize = 32;
 /// Over how long those come back whom a daemon that stops, or one with too much to do, sends away.
 const RETRY_SPREAD: Duration = Duration::from_secs(10);
 
+/// How long somebody who comes waits for a meeting whose owner does not answer: others take over within 3 s.
+const REACH_TIMEOUT: Duration = Duration::from_millis(3_500);
+/// A pause between attempts to reach it.
+const REACH_INTERVAL: Duration = Duration::from_millis(100);
+
 /// Runs a connection to its end.
-pub(super) async fn run(socket: WebSocket, app: App, peer: &Peer, shutdown: &Shutdown) {
+pub(super) async fn run(
+    socket: WebSocket,
+    app: App,
+    peer: &Peer,
+    vouched: Option<Vouched>,
+    shutdown: &Shutdown,
+) {
     let (sink, stream) = socket.split();
     let (outbox, outgoing, broken) = outbox();
     let writer = Writer { sink, outgoing, sent: app.metrics.messages_sent.clone(), shutdown };
@@ -44,6 +59,8 @@ pub(super) async fn run(socket: WebSocket, app: App, peer: &Peer, shutdown: &Shu
         outbox,
         inbound: Inbound::new(),
         membership: None,
+        tunnel: None,
+        vouched,
         may_resume: true,
     };
     let read = async {
@@ -82,7 +99,7 @@ struct Writer<'a> {
 enum Next {
     Messages(Outgoing),
     Ping,
-    Close(u16, &'static str),
+    Close(u16, Utf8Bytes),
     GoAway,
 }
 
@@ -95,7 +112,7 @@ impl Writer<'_> {
                 // What waits goes out before the good-bye.
                 biased;
                 outgoing = self.outgoing.recv() => {
-                    outgoing.map_or(Next::Close(close_code::NORMAL, ""), Next::Messages)
+                    outgoing.map_or(Next::Close(close_code::NORMAL, Utf8Bytes::default()), Next::Messages)
                 }
                 () = self.shutdown.token.cancelled() => Next::GoAway,
                 _ = ping.tick() => Next::Ping,
@@ -120,7 +137,8 @@ impl Writer<'_> {
                 let retry_after_ms = self.shutdown.retry_after_ms();
                 let text = text(&DaemonMessage::GoingAway { retry_after_ms });
                 self.sink.feed(Message::Text(text)).await?;
-                self.close(close_code::AWAY, "the daemon stops; media goes on, come back").await?;
+                let reason = "the daemon stops; media goes on, come back".into();
+                self.close(close_code::AWAY, reason).await?;
             }
         }
         Ok(false)
@@ -133,11 +151,7 @@ impl Writer<'_> {
         while let Some(outgoing) = next {
             match outgoing.into_text() {
                 Ok(text) => self.sink.feed(Message::Text(text)).await?,
-                Err(kind) => {
-                    let (code, reason) = match kind {
-                        CloseKind::Normal => (close_code::NORMAL, ""),
-                        CloseKind::Fatal => (close_code::POLICY, "see the error before this"),
-                    };
+                Err((code, reason)) => {
                     self.sent.inc_by(count);
                     self.close(code, reason).await?;
                     return Ok(false);
@@ -151,14 +165,23 @@ impl Writer<'_> {
         Ok(true)
     }
 
-    async fn close(&mut self, code: u16, reason: &'static str) -> Result<(), axum::Error> {
-        self.sink.send(Message::Close(Some(CloseFrame { code, reason: reason.into() }))).await
+    async fn close(&mut self, code: u16, reason: Utf8Bytes) -> Result<(), axum::Error> {
+        self.sink.send(Message::Close(Some(CloseFrame { code, reason }))).await
     }
 }
 
 fn text(message: &DaemonMessage) -> Utf8Bytes {
     // See `encode` of the outbox: it cannot fail.
     serde_json::to_string(message).unwrap_or_default().into()
+}
+
+/// Why a meeting cannot be reached at the moment.
+#[derive(Debug, thiserror::Error)]
+enum Unreachable {
+    #[error(transparent)]
+    Route(#[from] RouteError),
+    #[error(transparent)]
+    Tunnel(#[from] TunnelError),
 }
 
 struct Reader<'a> {
@@ -169,6 +192,10 @@ struct Reader<'a> {
     outbox: Outbox,
     inbound: Inbound,
     membership: Option<Membership>,
+    /// Set instead where the meeting is another daemon's.
+    tunnel: Option<Tunnel>,
+    /// What another daemon has checked of the participant that it passes on.
+    vouched: Option<Vouched>,
     /// Whether the client did nothing for which it was closed.
     may_resume: bool,
 }
@@ -177,7 +204,7 @@ impl Reader<'_> {
     /// Reads until the connection is over, or nothing more is to be said behind a fatal error.
     async fn read(&mut self) {
         let joined = timeout(self.app.join_timeout, async {
-            while self.membership.is_none() {
+            while self.membership.is_none() && self.tunnel.is_none() {
                 if !self.next().await {
                     return false;
                 }
@@ -188,7 +215,9 @@ impl Reader<'_> {
             Ok(goes_on) => goes_on,
             Err(_) => self.fail(fatal(ErrorCode::JoinExpected, "no join came in time")),
         };
-        if goes_on {
+        if let Some(tunnel) = self.tunnel.take().filter(|_| goes_on) {
+            self.relay(tunnel).await;
+        } else if goes_on {
             while timeout(SILENCE_TIMEOUT, self.next()).await.unwrap_or(false) {}
         }
         // The others need not wait for the good-byes.
@@ -218,6 +247,30 @@ impl Reader<'_> {
         }
     }
 
+    /// Passes on what comes until either end is gone.
+    async fn relay(&mut self, tunnel: Tunnel) {
+        let Tunnel { mut up, mut down } = tunnel;
+        let (outbox, meetings) = (self.outbox.clone(), self.app.meetings.clone());
+        tokio::select! {
+            () = down.pass(&outbox, || meetings.moved_retry_millis()) => {}
+            () = self.pass_up(&mut up) => up.close().await,
+        }
+    }
+
+    /// Passes on what the client says, within its rate; the owner judges it.
+    async fn pass_up(&mut self, up: &mut Up) {
+        while let Ok(Some(Ok(message))) = timeout(SILENCE_TIMEOUT, self.stream.next()).await {
+            let is_close = matches!(message, Message::Close(_));
+            let goes_on = match self.inbound.count(self.app.clock.now()) {
+                Some(error) => self.fail(error),
+                None => up.pass(message).await,
+            };
+            if !goes_on || is_close {
+                return;
+            }
+        }
+    }
+
     async fn obey(&mut self, verdict: Verdict) -> bool {
         match (verdict, &self.membership) {
             (Verdict::Join(join), _) => self.join(*join).await,
@@ -243,25 +296,68 @@ impl Reader<'_> {
                 ..fatal(ErrorCode::RateLimited, "too many joins from this address")
             });
         }
+        let deadline = self.app.clock.now() + REACH_TIMEOUT;
+        loop {
+            let error = match self.try_join(&join).await {
+                Ok(goes_on) => return goes_on,
+                Err(error) => error,
+            };
+            if self.app.clock.now() >= deadline {
+                // Its owner dies, or the store is away: the client is told to come back.
+                tracing::warn!(%error, "a meeting cannot be reached");
+                self.outbox.send_away(self.app.meetings.moved_retry_millis());
+                return false;
+            }
+            sleep(REACH_INTERVAL).await;
+        }
+    }
+
+    /// Takes the way to the meeting as it is now; an error if it leads nowhere at the moment.
+    async fn try_join(&mut self, join: &Join) -> Result<bool, Unreachable> {
         if let Some(resume) = &join.resume {
-            self.membership = self.app.meetings.resume(&join.meeting_id, resume, &self.outbox).await;
-            if self.membership.is_some() {
-                return true;
+            if let Some(goes_on) = self.resume(join, resume).await? {
+                return Ok(goes_on);
             }
             if resume.only {
-                return self.fail(fatal(ErrorCode::ResumeRefused, "there is nothing to go on with: join"));
+                return Ok(self.fail(fatal(ErrorCode::ResumeRefused, "there is nothing to go on with: join")));
             }
         }
-        let Join { meeting_id, password, token, display_name, .. } = join;
+        let vouched = match self.admit(join).await {
+            Ok(vouched) => vouched,
+            Err(refusal) => return Ok(self.refuse(&refusal)),
+        };
+        match self.app.cluster.route(&vouched.meeting).await? {
+            Route::Here(_) => Ok(self.enter(vouched)),
+            Route::There { daemon, url } => {
+                let join = Join { resume: None, ..join.clone() };
+                self.dig(join, daemon, &url, Some(vouched)).await
+            }
+        }
+    }
+
+    /// What the one who joins may come in as.
+    async fn admit(&mut self, join: &Join) -> Result<Vouched, Refusal> {
+        let vouched = self.vouched.clone();
+        if let Some(vouched) = vouched.filter(|vouched| vouched.meeting.as_str() == join.meeting_id) {
+            return Ok(vouched);
+        }
+        let Join { meeting_id, password, token, display_name, .. } = join.clone();
         let credential = Credential { meeting_id, password, token };
         let now = self.app.clock.now();
-        let grant = match self.app.auth.admit(self.peer.address(), credential, now).await {
-            Ok(grant) => grant,
-            Err(refusal) => return self.refuse(&refusal),
+        let grant = self.app.auth.admit(self.peer.address(), credential, now).await?;
+        let vouched = Vouched {
+            meeting: grant.meeting.id,
+            display_name: grant.display_name.unwrap_or(display_name),
+            role: grant.role,
+            identity: grant.identity,
         };
-        let display_name = grant.display_name.unwrap_or(display_name);
-        let vouched = meeting::Grant { role: grant.role, identity: grant.identity };
-        match self.app.meetings.enter(grant.meeting.id, display_name, vouched, self.outbox.clone()) {
+        Ok(self.vouched.insert(vouched).clone())
+    }
+
+    fn enter(&mut self, vouched: Vouched) -> bool {
+        let Vouched { meeting, display_name, role, identity } = vouched;
+        let grant = meeting::Grant { role, identity };
+        match self.app.meetings.enter(meeting, display_name, grant, self.outbox.clone()) {
             Ok(membership) => {
                 self.membership = Some(membership);
                 true
@@ -272,6 +368,48 @@ impl Reader<'_> {
                 self.fail(fatal(ErrorCode::Internal, "the daemon failed"))
             }
         }
+    }
+
+    /// Goes on where a connection broke, here or at the owner; `None` if there is nothing to go on with.
+    async fn resume(&mut self, join: &Join, resume: &Resume) -> Result<Option<bool>, Unreachable> {
+        let Ok(id) = join.meeting_id.parse() else { return Ok(None) };
+        match self.app.cluster.find(&id).await? {
+            None => Ok(None),
+            Some(Route::Here(_)) => {
+                self.membership = self.app.meetings.resume(&id, resume, &self.outbox).await;
+                Ok(self.membership.is_some().then_some(true))
+            }
+            Some(Route::There { daemon, url }) => {
+                // If there is nothing to resume, what else it shows is checked there.
+                self.dig(join.clone(), daemon, &url, None).await.map(Some)
+            }
+        }
+    }
+
+    /// Opens the way to the meeting's owner, and tells it what the client has said.
+    async fn dig(
+        &mut self,
+        join: Join,
+        daemon: String,
+        url: &str,
+        vouched: Option<Vouched>,
+    ) -> Result<bool, Unreachable> {
+        if self.peer.is_forwarded() {
+            // The one who sent it here has old news; it is not sent on in a circle.
+            return Err(RouteError::Unreachable.into());
+        }
+        let forwarded = Forwarded { address: self.peer.address(), vouched };
+        let owner = dial(url, &forwarded, &self.app.cluster_secret).await?;
+        let mut tunnel = Tunnel::new(owner, daemon, self.app.cluster.clone());
+        let said = ClientRequest { request: None, message: ClientMessage::Join(Box::new(join)) };
+        // Of strings and numbers, as it came: it cannot fail.
+        let said = serde_json::to_string(&said).unwrap_or_default();
+        if !tunnel.up.pass(Message::Text(said.into())).await {
+            return Err(RouteError::Unreachable.into());
+        }
+        self.app.metrics.tunnels.inc();
+        self.tunnel = Some(tunnel);
+        Ok(true)
     }
 
     fn refuse(&mut self, refusal: &Refusal) -> bool {

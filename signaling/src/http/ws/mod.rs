@@ -3,6 +3,7 @@
 mod connection;
 mod inbound;
 mod origins;
+mod relay;
 
 pub use origins::Origins;
 
@@ -23,6 +24,7 @@ use super::App;
 use super::error::Failure;
 use super::peers::Peer;
 use super::serve::Counted;
+use crate::cluster::Forwarded;
 
 /// What the transport takes before it breaks the connection off, in bytes. Above the protocol's limit, so that who is a little
 /// over it is told `too_large` in words.
@@ -53,6 +55,9 @@ pub(super) async fn upgrade(
     if !app.origins.allow(headers.get(ORIGIN)) {
         return Err(Failure::new(ApiErrorCode::Forbidden, "pages of this origin may not connect"));
     }
+    let forwarded = Forwarded::of(&headers, &app.cluster_secret_hash);
+    let peer = forwarded.as_ref().map_or(peer.clone(), |forwarded| peer.forwarded(forwarded.address));
+    let vouched = forwarded.and_then(|forwarded| forwarded.vouched);
     let upgrade = upgrade.map_err(|error| Failure::new(ApiErrorCode::BadRequest, error.to_string()))?;
     let upgrade = upgrade
         .max_message_size(MAX_TRANSPORT_MESSAGE_BYTES)
@@ -62,7 +67,7 @@ pub(super) async fn upgrade(
         .max_write_buffer_size(MAX_WRITE_BUFFER_BYTES);
     Ok(upgrade.on_upgrade(move |socket| async move {
         let running = shutdown.tasks.token();
-        connection::run(socket, app, &peer, &shutdown).await;
+        connection::run(socket, app, &peer, vouched, &shutdown).await;
         drop((counted, running));
     }))
 }

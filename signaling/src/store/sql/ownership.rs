@@ -14,9 +14,14 @@ const NO_FENCE: i64 = -1;
 
 const OWNER: &str = "SELECT daemon, fence FROM ownership WHERE meeting_id = $1";
 const CLAIM: &str = "INSERT INTO ownership (meeting_id, daemon, fence) VALUES ($1, $2, 1) \
-     ON CONFLICT (meeting_id) DO UPDATE SET daemon = excluded.daemon, fence = ownership.fence + 1 \
+     ON CONFLICT (meeting_id) DO UPDATE SET daemon = excluded.daemon, fence = ownership.fence + 1, batch = 0 \
      WHERE ownership.daemon = '' OR ownership.daemon = excluded.daemon OR ownership.fence = $3 RETURNING fence";
 const RELEASE: &str = "UPDATE ownership SET daemon = '', fence = fence + 1 WHERE meeting_id = $1 AND daemon = $2 AND fence = $3";
+/// In small bites, so that several survivors share what a dead daemon owned.
+const CLAIMED_AT_ONCE: i64 = 32;
+const CLAIM_SOME: &str = "UPDATE ownership SET daemon = $1, fence = fence + 1, batch = 0 WHERE daemon = $2 AND meeting_id IN \
+     (SELECT meeting_id FROM ownership WHERE daemon = $2 ORDER BY meeting_id LIMIT $3) RETURNING meeting_id, fence";
+const OWNERS: &str = "SELECT DISTINCT daemon FROM ownership WHERE daemon <> '' ORDER BY daemon LIMIT $1";
 const OWNED_BY: &str = "SELECT meeting_id, fence FROM ownership WHERE daemon = $1 AND meeting_id > $2 \
      ORDER BY meeting_id LIMIT $3";
 
@@ -73,6 +78,29 @@ impl OwnershipStore for SqlStore {
                 .execute(&self.pool)
                 .await?;
             Ok(())
+        })
+    }
+
+    fn claim_some<'a>(&'a self, dead: &'a str, daemon: &'a str) -> StoreFuture<'a, Vec<Lease>> {
+        Box::pin(async move {
+            let rows = sqlx::query(CLAIM_SOME)
+                .bind(daemon)
+                .bind(dead)
+                .bind(CLAIMED_AT_ONCE)
+                .fetch_all(&self.pool)
+                .await?;
+            let lease = |row| {
+                let (meeting, fence) = (meeting_id(row, "meeting_id")?, unsigned(row, "fence")?);
+                Ok(Lease { meeting, daemon: daemon.to_owned(), fence })
+            };
+            rows.iter().map(lease).collect()
+        })
+    }
+
+    fn owners(&self) -> StoreFuture<'_, Vec<String>> {
+        Box::pin(async move {
+            let rows = sqlx::query(OWNERS).bind(page(MAX_PAGE)).fetch_all(&self.pool).await?;
+            rows.iter().map(|row| Ok(row.try_get("daemon")?)).collect()
         })
     }
 

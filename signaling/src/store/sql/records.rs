@@ -8,18 +8,25 @@ use super::{SqlStore, maybe_time, page, signed, taken, time, unsigned};
 use crate::clock::unix_millis;
 use crate::store::ownership::Lease;
 use crate::store::records::{
-    Attendance, AuditEntry, AuditRecord, Durable, MarkKind, Message, RecordStore, RecordingMark,
+    Attendance, AuditEntry, AuditRecord, Durable, MarkKind, Message, RecordStore, RecordingMark, Seat,
 };
 use crate::store::{StoreError, StoreFuture};
 
 /// Holds the row until the transaction ends: whoever claims the meeting waits, and sees all of it or nothing.
-const FENCE: &str = "UPDATE ownership SET snapshot = COALESCE($4, snapshot) \
-     WHERE meeting_id = $1 AND daemon = $2 AND fence = $3";
+const FENCE: &str = "UPDATE ownership SET snapshot = COALESCE($4, snapshot), batch = CASE WHEN $5 > 0 THEN $5 ELSE batch END \
+     WHERE meeting_id = $1 AND daemon = $2 AND fence = $3 AND ($5 = 0 OR batch < $5)";
+const LAST_BATCH: &str = "SELECT batch FROM ownership WHERE meeting_id = $1 AND daemon = $2 AND fence = $3";
+/// The number of a commit that has none.
+const UNNUMBERED: u64 = 0;
 const STARTED: &str = "UPDATE meetings SET started_at = $1 WHERE id = $2 AND started_at IS NULL";
 const JOINED: &str = "INSERT INTO attendance (meeting_id, participant, identity, display_name, role, joined_at) \
      VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (meeting_id, participant) DO NOTHING";
-const LEFT: &str = "UPDATE attendance SET left_at = $1, left_reason = $2 \
+const LEFT: &str = "UPDATE attendance SET left_at = $1, left_reason = $2, seat = NULL \
      WHERE meeting_id = $3 AND participant = $4 AND left_at IS NULL";
+const SEAT: &str =
+    "UPDATE attendance SET seat = $1 WHERE meeting_id = $2 AND participant = $3 AND left_at IS NULL";
+const SEATS: &str = "SELECT participant, joined_at, seat FROM attendance WHERE meeting_id = $1 AND seat IS NOT NULL \
+     ORDER BY participant";
 const MARK: &str = "INSERT INTO recording_marks (meeting_id, seq, kind, actor, at) \
      SELECT $1, COALESCE(MAX(seq), 0) + 1, $2, $3, $4 FROM recording_marks WHERE meeting_id = $1";
 const MESSAGE: &str = "INSERT INTO messages (meeting_id, fence, seq, body, at) VALUES ($1, $2, $3, $4, $5)";
@@ -37,6 +44,15 @@ const AUDIT_LOG: &str = "SELECT id, account, actor, action, detail, at FROM audi
 
 impl RecordStore for SqlStore {
     fn commit<'a>(&'a self, lease: &'a Lease, writes: &'a [Durable]) -> StoreFuture<'a, ()> {
+        self.commit_once(lease, UNNUMBERED, writes)
+    }
+
+    fn commit_once<'a>(
+        &'a self,
+        lease: &'a Lease,
+        number: u64,
+        writes: &'a [Durable],
+    ) -> StoreFuture<'a, ()> {
         Box::pin(async move {
             let snapshot = writes.iter().rev().find_map(|write| match write {
                 Durable::Snapshot(text) => Some(text.as_str()),
@@ -48,16 +64,24 @@ impl RecordStore for SqlStore {
                 .bind(lease.daemon.as_str())
                 .bind(signed(lease.fence))
                 .bind(snapshot)
+                .bind(signed(number))
                 .execute(&mut *transaction)
                 .await?;
             if held.rows_affected() != 1 {
-                return Err(StoreError::Fenced);
+                return written_before(&mut transaction, lease, number).await;
             }
             for write in writes {
                 apply(&mut transaction, lease, write).await.map_err(taken)?;
             }
             transaction.commit().await?;
             Ok(())
+        })
+    }
+
+    fn seats<'a>(&'a self, meeting: &'a MeetingId) -> StoreFuture<'a, Vec<Seat>> {
+        Box::pin(async move {
+            let rows = sqlx::query(SEATS).bind(meeting.as_str()).fetch_all(&self.pool).await?;
+            rows.iter().map(seat).collect()
         })
     }
 
@@ -130,6 +154,23 @@ impl RecordStore for SqlStore {
     }
 }
 
+/// Whether the lease is good and only the number is not new: then all of it was written before.
+async fn written_before(
+    transaction: &mut Transaction<'_, Any>,
+    lease: &Lease,
+    number: u64,
+) -> Result<(), StoreError> {
+    let row = sqlx::query(LAST_BATCH)
+        .bind(lease.meeting.as_str())
+        .bind(lease.daemon.as_str())
+        .bind(signed(lease.fence))
+        .fetch_optional(&mut **transaction)
+        .await?;
+    let row = row.filter(|_| number != UNNUMBERED).ok_or(StoreError::Fenced)?;
+    let last: u64 = unsigned(&row, "batch")?;
+    if last >= number { Ok(()) } else { Err(StoreError::Fenced) }
+}
+
 async fn apply(
     transaction: &mut Transaction<'_, Any>,
     lease: &Lease,
@@ -160,6 +201,9 @@ async fn apply(
             .bind(body.as_str())
             .bind(unix_millis(*at)),
         Durable::Audit(entry) => return note(transaction, entry).await,
+        Durable::Seat { participant, seat } => {
+            sqlx::query(SEAT).bind(seat.as_str()).bind(id).bind(i64::from(*participant))
+        }
         // Written with the fence.
         Durable::Snapshot(_) => return Ok(()),
     };
@@ -198,6 +242,14 @@ fn attendance(row: &AnyRow) -> Result<Attendance, StoreError> {
         joined_at: time(row, "joined_at")?,
         left_at: maybe_time(row, "left_at")?,
         left_reason: row.try_get("left_reason")?,
+    })
+}
+
+fn seat(row: &AnyRow) -> Result<Seat, StoreError> {
+    Ok(Seat {
+        participant: unsigned(row, "participant")?,
+        joined_at: time(row, "joined_at")?,
+        seat: row.try_get("seat")?,
     })
 }
 

@@ -237,6 +237,7 @@ impl World {
                     let stream = self.streams.entry(id).or_insert_with(|| (Stream::new(), connection));
                     stream.1 = connection;
                 }
+                Action::Number(id, _) => panic!("{id:?} was never another owner's"),
                 Action::Replay(id, after) => self.replay(id, after),
                 Action::RefuseResume(connection) => self.hang_up(connection),
                 Action::Forget(id) => assert!(self.streams.remove(&id).is_some(), "was never inside"),

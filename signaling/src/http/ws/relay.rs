@@ -1,0 +1,101 @@
+//! A connection whose meeting is another daemon's: what comes is passed on, both ways.
+//!
+//! Order and back-pressure are the connections' own: nothing is read from the one end that has not gone into the other. When the
+//! owner is gone the client is told to come back, and resumes at whichever daemon takes over.
+
+use std::time::Duration;
+
+use axum::extract::ws::Message as Here;
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_tungstenite::tungstenite::Message as There;
+
+use crate::cluster::{Cluster, Owner};
+use crate::live::{Outbox, Outgoing};
+
+/// How long one message may take to get into the owner's socket. It reads all that comes.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often one asks whether the owner is alive: a machine that is gone breaks no connection.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The connection to the owner.
+pub(super) struct Tunnel {
+    pub(super) up: Up,
+    pub(super) down: Down,
+}
+
+/// Towards the owner.
+pub(super) struct Up(SplitSink<Owner, There>);
+
+/// From the owner.
+pub(super) struct Down {
+    stream: SplitStream<Owner>,
+    daemon: String,
+    cluster: Cluster,
+}
+
+impl Tunnel {
+    /// A connection to `daemon`.
+    pub(super) fn new(owner: Owner, daemon: String, cluster: Cluster) -> Self {
+        let (sink, stream) = owner.split();
+        Self { up: Up(sink), down: Down { stream, daemon, cluster } }
+    }
+}
+
+impl Up {
+    /// Passes a message of the client on; `false` if the owner is gone.
+    pub(super) async fn pass(&mut self, message: Here) -> bool {
+        let message = match message {
+            Here::Text(text) => There::text(text.as_str()),
+            Here::Binary(bytes) => There::Binary(bytes),
+            // Pings are answered hop by hop.
+            Here::Ping(_) | Here::Pong(_) => return true,
+            Here::Close(_) => There::Close(None),
+        };
+        matches!(timeout(WRITE_TIMEOUT, self.0.send(message)).await, Ok(Ok(())))
+    }
+
+    /// The client has gone, and may come back.
+    pub(super) async fn close(&mut self) {
+        if !self.pass(Here::Close(None)).await {
+            tracing::trace!("the owner was gone first");
+        }
+    }
+}
+
+impl Down {
+    /// Passes on what the owner says until it closes or is gone; then the client is closed or told to come back after
+    /// `retry_after_ms`.
+    pub(super) async fn pass(&mut self, outbox: &Outbox, retry_after_ms: impl FnOnce() -> u64) {
+        let mut look = interval(LOOK_INTERVAL);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let message = tokio::select! {
+                message = self.stream.next() => message,
+                _ = look.tick() => {
+                    if self.cluster.is_gone(&self.daemon) {
+                        None
+                    } else {
+                        continue;
+                    }
+                }
+            };
+            let outgoing = match message {
+                Some(Ok(There::Text(text))) => Outgoing::Text(text.as_str().into()),
+                Some(Ok(There::Close(Some(frame)))) => {
+                    Outgoing::CloseAs(frame.code.into(), frame.reason.as_str().into())
+                }
+                Some(Ok(There::Ping(_) | There::Pong(_) | There::Binary(_) | There::Frame(_))) => continue,
+                Some(Ok(There::Close(None)) | Err(_)) | None => {
+                    tracing::info!(daemon = self.daemon, "the owner of a meeting is gone");
+                    return outbox.send_away(retry_after_ms());
+                }
+            };
+            let is_last = matches!(outgoing, Outgoing::CloseAs(..));
+            if !outbox.put_patiently(outgoing).await || is_last {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,2 @@
+ALTER TABLE attendance ADD COLUMN seat TEXT;                        -- JSON: what the next owner needs to go on with who is inside
+ALTER TABLE ownership ADD COLUMN batch INTEGER NOT NULL DEFAULT 0;  -- the last numbered commit of the owner
