@@ -230,6 +230,7 @@ fn member(seat: &str, now: Time) -> Option<Member> {
         resume_token: TokenHash::from_hex(&seat.token)?,
         lost_at: seat.session.is_none().then_some(now),
         session: seat.session,
+        session_rights: None,
         opening: None,
         away_since: Some(now),
         muted: seat.muted,

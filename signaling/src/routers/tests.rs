@@ -366,7 +366,7 @@ fn a_room_waits_for_its_router_and_not_for_ever() {
     }
     registry.register(NOW, B, named("b")).unwrap();
     messages(&mut registry);
-    let joins = registry.open_session(NOW, "room1", id(2), RequestId(1), &Wishes::default());
+    let joins = registry.open_session(NOW, "room1", id(2), RequestId(1), TERMS, &Wishes::default());
     assert_eq!(joins, Err(NoRouter), "elsewhere it would be alone");
     registry.expire(NOW + Duration::from_secs(10));
     assert_eq!(events(&mut registry), []);

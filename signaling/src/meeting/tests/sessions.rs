@@ -192,3 +192,23 @@ fn a_preset_is_chosen_by_hosts_and_stands_until_the_setting_changes() {
     assert_eq!(router_is_told(stage.say(1, set(None))), [Action::SetPreset(None)]);
     assert_eq!(stage.state().preset, None);
 }
+
+#[test]
+fn who_takes_a_meeting_over_tells_the_router_what_holds_now() {
+    let mut stage = Stage::plain();
+    stage.enter_as(1, granted(Role::Host));
+    stage.enter(2);
+    let preset = Some(QualityPreset::AudioOnly);
+    stage.say(1, ClientMessage::SetPreset { preset });
+    let seats = stage.meeting.changed_seats().into_iter();
+    let sitters =
+        seats.map(|(participant, seat)| Sitter { participant, joined_at: stage.now, seat }).collect();
+    let standing = Some(stage.meeting.standing());
+    let remains = Remains { standing, sitters, ..Remains::default() };
+    let settings = MeetingSettings::default();
+    stage.meeting = Meeting::restore("23456789abcd".parse().unwrap(), settings, TIMING, stage.now, remains);
+    assert_eq!(
+        stage.handle(Event::SessionsAdopted),
+        [Action::SetPreset(preset), set_rights(1, HOST), set_rights(2, GUEST)]
+    );
+}
