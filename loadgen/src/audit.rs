@@ -24,11 +24,16 @@ const REMEMBERED_FRAMES: u64 = u64::BITS as u64;
 /// How long an encoding may take that is asked for: what the scenarios promise of 99 in 100.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// How far a picture of another encoding may have got ahead of the key frame that a switch waits for: what a sender or a router
+/// makes up for after a pause goes out frame by frame, the large ones at the pace of their packets.
+const OVERTAKING: Duration = Duration::from_millis(500);
+
 /// A run of frames of one track and encoding.
 #[derive(Debug)]
 struct Run {
     track: TrackId,
     encoding: u8,
+    last_captured_at: Time,
     layers: u8,
     /// What these layers had been at their sender when the run began.
     bytes_before: u64,
@@ -42,8 +47,16 @@ impl Run {
         total.saturating_sub(self.bytes_before)
     }
 
+    /// Whether a frame that comes behind this run does not belong there. A picture may come again, or a little late, as the key
+    /// frame with which another encoding begins: senders send the small ones first, and meanwhile these flow.
+    fn is_past(&self, place: &Place, captured_at: Time) -> bool {
+        let begins_another = place.key && place.encoding != self.encoding;
+        let lag = self.last_captured_at.saturating_since(captured_at);
+        place.number <= self.last_number && !(begins_another && lag <= OVERTAKING)
+    }
+
     /// Notes the next frame. Whether all that it refers to has come.
-    fn follow(&mut self, place: &Place) -> bool {
+    fn follow(&mut self, place: &Place, captured_at: Time) -> bool {
         let step = place.number.saturating_sub(self.last_number);
         let before = if step < REMEMBERED_FRAMES { self.decodable << step } else { 0 };
         let has_come = |needed: &u64| {
@@ -53,6 +66,7 @@ impl Run {
         let is_decodable = place.key || place.needs.iter().flatten().all(has_come);
         self.decodable = before | u64::from(is_decodable);
         self.last_number = place.number;
+        self.last_captured_at = captured_at;
         is_decodable
     }
 }
@@ -169,17 +183,11 @@ impl SlotAudit {
         let directory = Arc::clone(&self.directory);
         let found = directory.get(&frame.track).zip(frame.captured_at);
         let verdict = found.map_or(Verdict::Unknown, |(ledger, time)| lock(ledger).find(time, hash));
-        // A picture may come again in another encoding: senders send the small one first, so it is out when the large one turns out
-        // to be the key frame that a switch waits for.
-        let is_behind = |place: &Place| {
-            let run = self.run.as_ref().filter(|run| run.track == frame.track);
-            run.is_some_and(|run| {
-                place.number < run.last_number
-                    || (place.number == run.last_number && place.encoding == run.encoding)
-            })
-        };
+        let of_track = self.run.as_ref().filter(|run| run.track == frame.track);
+        let is_past =
+            |place: &Place, captured_at| of_track.is_some_and(|run| run.is_past(place, captured_at));
         match (verdict, found) {
-            (Verdict::Intact(place), Some((ledger, captured_at))) if !is_behind(&place) => {
+            (Verdict::Intact(place), Some((ledger, captured_at))) if !is_past(&place, captured_at) => {
                 self.intact += 1;
                 let is_decodable = self.follow(frame.track, captured_at, &place, ledger);
                 self.note(now, &place, is_decodable && frame.is_decodable);
@@ -221,8 +229,10 @@ impl SlotAudit {
             if let Some(ended) = self.run.take() {
                 self.switches += u64::from(ended.track == track);
                 self.source_changes += u64::from(ended.track != track);
-                let is_same_picture = ended.track == track && ended.last_number == place.number;
-                let until = captured_at + Duration::from_nanos(is_same_picture.into());
+                // The pictures that were out already are not taken back.
+                let is_same_track = ended.track == track;
+                let shown_until = ended.last_captured_at + Duration::from_nanos(1);
+                let until = if is_same_track { captured_at.max(shown_until) } else { captured_at };
                 let ledger = self.directory.get(&ended.track);
                 let total =
                     ledger.map_or(0, |ledger| lock(ledger).bytes_before(until, ended.encoding, ended.layers));
@@ -234,10 +244,11 @@ impl SlotAudit {
                 layers: self.layers,
                 bytes_before: lock(ledger).bytes_before(captured_at, place.encoding, self.layers),
                 last_number: place.number,
+                last_captured_at: captured_at,
                 decodable: 0,
             });
         }
-        self.run.as_mut().is_some_and(|run| run.follow(place))
+        self.run.as_mut().is_some_and(|run| run.follow(place, captured_at))
     }
 
     fn note(&mut self, now: Time, place: &Place, is_decodable: bool) {

@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -79,7 +79,10 @@ struct SignalArgs {
     /// The daemon's process on this machine: its memory and processor time are in the report.
     #[arg(long, value_name = "PID")]
     daemon_pid: Option<u32>,
-    /// Write the report to this file as JSON.
+    /// Run this program, a signaling daemon, for the load: with a database of its own and no limits by address.
+    #[arg(long, value_name = "PROGRAM", conflicts_with_all = ["server", "api_token", "fake_router", "daemon_pid"])]
+    daemon: Option<PathBuf>,
+    /// Write the report to this file as JSON; `-` prints it, instead of the table.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
@@ -146,7 +149,8 @@ impl Cli {
 
 impl SignalArgs {
     fn run(self) -> anyhow::Result<ExitCode> {
-        let json = self.json.as_deref().map(ReportFile::open).transpose()?;
+        let prints_json = self.json.as_deref() == Some(Path::new("-"));
+        let json = self.json.as_deref().filter(|_| !prints_json).map(ReportFile::open).transpose()?;
         let duration = Duration::try_from_secs_f64(self.seconds).context("--seconds is no length of time")?;
         let config = SignalConfig {
             server: self.server,
@@ -157,6 +161,7 @@ impl SignalArgs {
             changes_per_second: self.changes,
             duration,
             router: self.fake_router.zip(self.router_token.map(Token::new)),
+            daemon: self.daemon,
             daemon_pid: self.daemon_pid,
             clock: Clock::process(),
         };
@@ -167,7 +172,7 @@ impl SignalArgs {
             stop_on_interrupt(stop.clone());
             signal::run(config, stop).await
         })?;
-        say(&signal::table(&report));
+        say(&if prints_json { serde_json::to_string_pretty(&report)? } else { signal::table(&report) });
         if let Some(file) = json {
             file.write(&report)?;
         }

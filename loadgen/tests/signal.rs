@@ -28,6 +28,7 @@ async fn everybody_joins_and_hears_of_every_change() {
         changes_per_second: 40,
         duration: Duration::from_secs(1),
         router: Some((daemon.grpc_address().to_string(), token)),
+        daemon: None,
         daemon_pid: Some(std::process::id()),
         clock: Clock::process(),
     };

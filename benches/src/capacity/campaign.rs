@@ -18,8 +18,13 @@ const GROWTH: (f64, f64) = (1.06, 2.0);
 /// The search ends when it knows the limit to one in so many.
 const RESOLUTION: usize = 40;
 const MAX_SEARCH_STEPS: usize = 9;
-/// A load that failed once is tried again: other programs disturb.
+/// The highest load of the search must be held for longer, or else one below it, or the next below that.
 const CONFIRMATIONS: usize = 3;
+/// A load that was not held is tried again, this often, while the thread had reserves: then others disturbed, or the hypervisor
+/// stopped the core. Every attempt is in the report.
+const ATTEMPTS: usize = 3;
+/// Above this share of the core a load that was not held is too high.
+const FULL: f64 = 0.95;
 /// Shares of the highest load that are measured, in percent.
 const SHARES: [usize; 3] = [25, 50, 75];
 
@@ -45,7 +50,7 @@ impl Pair {
 /// All that was measured.
 #[derive(Clone, Debug, Serialize)]
 pub struct Campaign {
-    /// The loads of the search, in order.
+    /// The loads of the search, in order, and whatever was measured again.
     pub search: Vec<Step>,
     /// Parts of the highest load in growing order; the last is all of it.
     pub pairs: Vec<Pair>,
@@ -93,31 +98,44 @@ pub fn run(
     };
     let mut search = Vec::new();
     let mut limits = Limits::new((PROBE_PPS / scenario.forwarded_per_second()) as usize, max);
-    while let Some(rooms) = limits.next().filter(|_| search.len() <= MAX_SEARCH_STEPS) {
-        let duration = if search.is_empty() { budget.probe } else { budget.search };
-        let found = step(Kind::Router, rooms, duration)?;
+    for number in 0..MAX_SEARCH_STEPS {
+        let Some(rooms) = limits.next() else { break };
+        let duration = if number == 0 { budget.probe } else { budget.search };
+        let found = attempt(&mut search, || step(Kind::Router, rooms, duration))?;
         limits.note(rooms, found.is_held(), found.utilisation);
         search.push(found);
     }
     let mut rooms = limits.held.max(1);
-    let mut highest = step(Kind::Router, rooms, budget.router)?;
+    let mut highest = attempt(&mut search, || step(Kind::Router, rooms, budget.router))?;
     for _ in 1..CONFIRMATIONS {
         if highest.is_held() || rooms == 1 {
             break;
         }
         search.push(highest);
         rooms -= (rooms / RESOLUTION).max(1);
-        highest = step(Kind::Router, rooms, budget.router)?;
+        highest = attempt(&mut search, || step(Kind::Router, rooms, budget.router))?;
     }
     let floor = step(Kind::Floor, rooms, budget.floor)?;
     let mut pairs = vec![Pair { percent: 100, router: highest, floor }];
     for percent in SHARES.into_iter().rev() {
         let rooms = (rooms * percent / 100).max(1);
-        let router = step(Kind::Router, rooms, budget.router)?;
+        let router = attempt(&mut search, || step(Kind::Router, rooms, budget.router))?;
         let floor = step(Kind::Floor, rooms, budget.floor)?;
         pairs.insert(0, Pair { percent, router, floor });
     }
     Ok(Campaign { search, pairs })
+}
+
+/// Measures a load, again if it was not held for no reason of its own. What is given up goes to `failed`.
+fn attempt(failed: &mut Vec<Step>, mut measure: impl FnMut() -> Result<Step>) -> Result<Step> {
+    let mut step = measure()?;
+    for _ in 1..ATTEMPTS {
+        if step.is_held() || step.utilisation > FULL {
+            break;
+        }
+        failed.push(std::mem::replace(&mut step, measure()?));
+    }
+    Ok(step)
 }
 
 /// What is known of the highest load.

@@ -40,6 +40,8 @@ pub(super) struct Control {
     published: PageOutbox,
     wanted: PageOutbox,
     shown: PageInbox,
+    demand: PageInbox,
+    speakers: PageInbox,
     tracks: Vec<PublishedTrack>,
     answers: Vec<Answer>,
     pub(super) wants_key_frame: bool,
@@ -79,20 +81,32 @@ impl Control {
                 StateKind::Wanted => self.wanted.acknowledge(ack.page, ack.version),
                 StateKind::Shown | StateKind::Demand | StateKind::Speakers => {}
             }),
-            Message::Page(page) if page.kind == StateKind::Shown => {
-                let version = match self.shown.judge(page.page, page.pages, page.version) {
-                    Arrival::Known(version) => version,
-                    Arrival::OutOfRange => return,
-                    Arrival::New => {
-                        self.shown.accept(page.page, page.version);
-                        page.version
-                    }
-                };
-                let (kind, page, status) = (StateKind::Shown, page.page, AckStatus::Applied);
-                self.answers.push(Answer::Ack(AckEntry { kind, page, status, version }));
+            Message::Page(page) => {
+                let header = PageHeader { version: page.version, page: page.page, pages: page.pages };
+                self.acknowledge(page.kind, header);
             }
             _ => {}
         }
+    }
+
+    /// Has a page of one of the router's states, whose content is of no interest here, answered, so that it does not come again.
+    fn acknowledge(&mut self, kind: StateKind, header: PageHeader) {
+        let PageHeader { version, page, pages } = header;
+        let inbox = match kind {
+            StateKind::Shown => &mut self.shown,
+            StateKind::Demand => &mut self.demand,
+            StateKind::Speakers => &mut self.speakers,
+            StateKind::Published | StateKind::Wanted => return,
+        };
+        let version = match inbox.judge(page, pages, version) {
+            Arrival::Known(known) => known,
+            Arrival::OutOfRange => return,
+            Arrival::New => {
+                inbox.accept(page, version);
+                version
+            }
+        };
+        self.answers.push(Answer::Ack(AckEntry { kind, page, status: AckStatus::Applied, version }));
     }
 }
 

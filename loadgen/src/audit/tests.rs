@@ -132,8 +132,22 @@ fn a_picture_may_come_again_in_the_encoding_that_is_switched_to() {
     receive(&mut audit, track(1), 1, 8..10);
     assert_eq!((audit.intact, audit.corrupt, audit.undecodable, audit.switches), (11, 0, 0, 1));
     assert_eq!(audit.selected_bytes(), 9 * 152 + 8 * 252);
-    receive(&mut audit, track(1), 0, 8..9);
+    receive(&mut audit, track(1), 1, 8..9);
     assert_eq!(audit.corrupt, 1, "not once more");
+}
+
+#[test]
+fn a_key_frame_that_was_overtaken_begins_its_encoding_all_the_same() {
+    let mut audit = SlotAudit::new(room(24), None);
+    receive(&mut audit, track(1), 0, 0..10);
+    receive(&mut audit, track(1), 1, 8..12);
+    assert_eq!((audit.intact, audit.corrupt, audit.undecodable, audit.switches), (14, 0, 0, 1));
+    assert_eq!(audit.selected_bytes(), 10 * 152 + (24 - 8) * 252);
+    receive(&mut audit, track(1), 0, 9..10);
+    assert_eq!(audit.corrupt, 1, "no key frame");
+    receive(&mut audit, track(1), 1, 12..24);
+    receive(&mut audit, track(1), 0, [0]);
+    assert_eq!((audit.intact, audit.corrupt), (26, 2), "from too long ago");
 }
 
 #[test]

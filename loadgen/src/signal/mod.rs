@@ -3,11 +3,13 @@
 //! A new name is the moment at which it was given; whoever is told of it measures how long that took. A router that says yes to
 //! every session can be built in, so that the daemon is all that is measured.
 
+mod daemon;
 mod member;
 mod process;
 mod report;
 mod router;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -19,10 +21,12 @@ use sluice_wire::signaling::{CreateMeeting, MAX_PARTICIPANTS, Token};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+pub use self::daemon::DaemonError;
 pub use self::process::ProcessError;
 pub use self::report::{SignalReport, table};
 pub use self::router::RouterError;
 
+use self::daemon::Daemon;
 use self::member::Member;
 use self::process::Process;
 use self::report::Measured;
@@ -56,6 +60,8 @@ pub struct SignalConfig {
     pub duration: Duration,
     /// Where the daemon listens for routers, and their token: a router that says yes attaches there.
     pub router: Option<(String, Token)>,
+    /// Run this daemon's program for the load, instead of using `server`, `router` and `daemon_pid`.
+    pub daemon: Option<PathBuf>,
     /// The daemon's process, for its memory and its processor time.
     pub daemon_pid: Option<u32>,
     /// The clock.
@@ -74,6 +80,9 @@ pub enum SignalError {
     /// The built-in router could not attach.
     #[error(transparent)]
     Router(#[from] RouterError),
+    /// The daemon of the run's own did not start.
+    #[error(transparent)]
+    Daemon(#[from] DaemonError),
     /// The daemon's process cannot be looked at.
     #[error(transparent)]
     Process(#[from] ProcessError),
@@ -108,8 +117,17 @@ impl SignalConfig {
 ///
 /// # Errors
 /// [`SignalError`]; participants who cannot join are not an error but a line of the report.
-pub async fn run(config: SignalConfig, stop: CancellationToken) -> Result<SignalReport, SignalError> {
+pub async fn run(mut config: SignalConfig, stop: CancellationToken) -> Result<SignalReport, SignalError> {
     config.check()?;
+    let daemon = match &config.daemon {
+        Some(program) => Some(Daemon::start(program).await?),
+        None => None,
+    };
+    if let Some(daemon) = &daemon {
+        config.server = daemon.server();
+        config.router = Some(daemon.router());
+        config.daemon_pid = Some(daemon.pid());
+    }
     let router = match &config.router {
         Some((address, token)) => Some(FakeRouter::attach(address, token).await?),
         None => None,
@@ -141,7 +159,7 @@ pub async fn run(config: SignalConfig, stop: CancellationToken) -> Result<Signal
     let after = process.as_ref().map(Process::look).transpose()?;
     shared.stop.cancel();
     while members.join_next().await.is_some() {}
-    drop(router);
+    drop((router, daemon));
     let looks = [before, inside, idle, after];
     Ok(report::of(&shared, joined_in, duration, looks))
 }

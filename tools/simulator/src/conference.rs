@@ -330,7 +330,7 @@ impl Conference {
         let last = Time::from_nanos(self.now.as_nanos() - FRESH.as_nanos() as u64);
         judge.everybody_sees(last)?;
         judge.nobody_pays_for_nothing(START + TROUBLE_UNTIL + RECOVERY)?;
-        judge.layers_are_right()?;
+        judge.layers_are_right(last)?;
         judge.demand_is_the_union()?;
         judge.views_are_full()?;
         judge.has_the_floor(participant_id(self.plan.last_speaker))?;

@@ -39,7 +39,7 @@ impl<'a> Judge<'a> {
                 let Some(track) = target(person, wish) else { continue };
                 let is_affordable = person.limit_bps == u64::MAX || is_voice(track);
                 let is_seen = person.seen(wish.slot).is_some_and(|seen| seen >= since);
-                if self.is_live(track) && is_affordable && !is_seen {
+                if self.is_live(track) && is_affordable && !is_seen && !self.is_fresh(person, wish, since) {
                     return Err(format!(
                         "slot {} of {:?} does not show {track:?}: last seen {:?}, asked for {wish:?}, router says {:?}",
                         wish.slot,
@@ -74,11 +74,12 @@ impl<'a> Judge<'a> {
         Ok(())
     }
 
-    /// Whoever has no limit gets the layers that he asked for, and the router says so.
+    /// Whoever has no limit gets the layers that he asked for, and the router says so; but for slots whose place was another's until
+    /// `since`.
     ///
     /// # Errors
     /// The first slot with others.
-    pub fn layers_are_right(&self) -> Result<(), String> {
+    pub fn layers_are_right(&self, since: Time) -> Result<(), String> {
         for person in self.people.values().filter(|person| person.limit_bps == u64::MAX) {
             for wish in person.wishes.iter().filter(|wish| !wish.paused) {
                 let Some(track) = target(person, wish).filter(|track| track.number() == TrackNumber::CAMERA)
@@ -89,6 +90,9 @@ impl<'a> Judge<'a> {
                 else {
                     continue;
                 };
+                if self.is_fresh(person, wish, since) {
+                    continue;
+                }
                 let fits = |height: &u16| wish.max_height == 0 || *height <= wish.max_height;
                 let encoding = CAMERA_HEIGHTS.iter().rposition(fits).unwrap_or(0);
                 let layers = layers_within(owner.camera_layers[encoding], wish.max_fps);
@@ -208,6 +212,13 @@ impl<'a> Judge<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Whether the place that a slot follows went to another after `since`: those who left without a word give theirs up whenever
+    /// the router notices.
+    fn is_fresh(&self, person: &Participant, wish: &WantedSlot, since: Time) -> bool {
+        let follows = matches!(wish.want, Want::Speaker(_) | Want::Voice(_));
+        self.has_ghosts && follows && person.shown_since(wish.slot).is_some_and(|at| at > since)
     }
 
     fn is_live(&self, track: TrackId) -> bool {

@@ -81,6 +81,8 @@ pub struct Participant {
     pub closed: Option<String>,
     /// When a decodable frame last came on each slot, since it is to show what it is.
     seen: BTreeMap<u16, Time>,
+    /// What each slot is about, and since when, as far as the person knows.
+    subjects: BTreeMap<u16, (Option<TrackId>, Time)>,
     decoders: BTreeMap<(u16, TrackId), Decoder>,
     taste: Taste,
     talks_until: Time,
@@ -118,6 +120,7 @@ impl Participant {
             speakers: Vec::new(),
             closed: None,
             seen: BTreeMap::new(),
+            subjects: BTreeMap::new(),
             decoders: BTreeMap::new(),
             taste: Taste { layout, max_height: 0, max_fps: 0, paused: false },
             talks_until: now,
@@ -230,7 +233,13 @@ impl Participant {
                     self.demand.insert((demand.track, demand.encoding), demand);
                 }
                 Event::Speakers(speakers) => self.speakers = speakers,
-                Event::Connected | Event::Shown(_) | Event::PathSuspect | Event::PathRecovered => {}
+                Event::Shown(shown) => {
+                    let subject = self.subjects.entry(shown.slot).or_insert((None, now));
+                    if subject.0 != shown.track {
+                        *subject = (shown.track, now);
+                    }
+                }
+                Event::Connected | Event::PathSuspect | Event::PathRecovered => {}
             }
         }
         Ok(())
@@ -269,6 +278,12 @@ impl Participant {
     #[must_use]
     pub fn seen(&self, slot: u16) -> Option<Time> {
         self.seen.get(&slot).copied()
+    }
+
+    /// Since when a slot is about the track that it shows or would show.
+    #[must_use]
+    pub fn shown_since(&self, slot: u16) -> Option<Time> {
+        self.subjects.get(&slot).map(|(_, since)| *since)
     }
 
     // --- what the person does ---

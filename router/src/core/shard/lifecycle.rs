@@ -137,6 +137,8 @@ impl Shard {
         }
         let emptiest = (0..TICK_PHASES).min_by_key(|phase| self.phases[*phase].len()).unwrap_or(0);
         self.phases[emptiest].push(key);
+        // All may have something to say at once, and then nobody should wait for memory.
+        self.talkative.reserve(self.sessions.len().saturating_sub(self.talkative.len()));
     }
 
     fn room_named(&mut self, name: &str) -> RoomKey {

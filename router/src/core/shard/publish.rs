@@ -171,6 +171,7 @@ impl Shard {
                 *stream = Some(EncodingRef { track: track_key, encoding: encoding as u8 });
             }
         }
+        session.duties.report_blocks.reserve(session.streams.iter().flatten().count());
         self.demand_is_stale(track_key);
         let Some(room) = self.rooms.get_mut(room_key) else { return };
         room.tracks.insert(id, track_key);

@@ -12,9 +12,9 @@ use crate::io::Family;
 use crate::io::group::BufferSizes;
 use crate::io::steering::{Instruction, PROGRAM};
 
-/// Receive buffer of a socket: what a fully loaded shard is sent in a tenth of a second, so that a thread that the system does not
+/// Receive buffer of a socket: what a fully loaded shard is sent in a quarter of a second, so that a thread that the system does not
 /// run for so long loses nothing.
-const RECEIVE_BUFFER_BYTES: usize = 16 << 20;
+const RECEIVE_BUFFER_BYTES: usize = 32 << 20;
 /// Send buffer of a socket: several full transmit batches.
 const SEND_BUFFER_BYTES: usize = 4 << 20;
 

@@ -35,7 +35,7 @@ struct ErrorDetail {
 #[serde(default)]
 pub(super) struct CreateMeeting {
     /// What the meeting is called: no control characters.
-    #[schema(value_type = Option<String>, max_length = 128)]
+    #[schema(value_type = Option<String>, max_length = 128, pattern = "^[^\\x00-\\x1F\\x7F-\\x9F]*$")]
     pub(super) name: Option<MeetingName>,
     /// What participants must know to enter; nobody is asked when absent. At most 256 bytes.
     #[schema(value_type = Option<String>, min_length = 1, max_length = 256)]
@@ -59,7 +59,7 @@ pub(super) struct CreateMeeting {
 #[serde(default)]
 pub(super) struct UpdateMeeting {
     /// What the meeting is called.
-    #[schema(value_type = Option<String>, max_length = 128)]
+    #[schema(value_type = Option<String>, max_length = 128, pattern = "^[^\\x00-\\x1F\\x7F-\\x9F]*$")]
     pub(super) name: Option<MeetingName>,
     /// A new password, or none from now on. Who is inside stays.
     #[serde(deserialize_with = "present")]

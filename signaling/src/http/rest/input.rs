@@ -131,7 +131,7 @@ impl<T: DeserializeOwned> FromRequestParts<App> for Asked<T> {
     }
 }
 
-/// A body in JSON; none stands for `{}`.
+/// A body in JSON; none, and `null`, stand for `{}`.
 pub(super) struct Body<T>(pub(super) T);
 
 impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
@@ -151,7 +151,8 @@ impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
                 "the body is to be application/json",
             ));
         }
-        let text: &[u8] = if body.is_empty() { b"{}" } else { &body };
+        let is_none = matches!(body.trim_ascii(), b"" | b"null");
+        let text: &[u8] = if is_none { b"{}" } else { &body };
         serde_json::from_slice(text)
             .map(|Object(body)| Self(body))
             .map_err(|error| Failure::new(ApiErrorCode::BadRequest, error.to_string()))
@@ -165,8 +166,27 @@ pub(super) struct Object<T>(pub(super) T);
 
 impl<'de, T: DeserializeOwned> Deserialize<'de> for Object<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let fields = Map::deserialize(deserializer)?;
+        let mut fields = Map::deserialize(deserializer)?;
+        fields.values_mut().for_each(make_whole);
         T::deserialize(Value::Object(fields)).map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+/// The largest number up to which every whole number is one in floating point.
+const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// Writes `60.0` as `60`: it is a whole number (JSON Schema 2020-12, validation, section 6.1.1), and some languages know no other.
+fn make_whole(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            let float = number.as_f64().filter(|float| number.is_f64() && float.fract() == 0.0);
+            if let Some(float) = float.filter(|float| float.abs() <= MAX_EXACT) {
+                *value = Value::from(float as i64);
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(make_whole),
+        Value::Object(fields) => fields.values_mut().for_each(make_whole),
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
     }
 }
 
@@ -179,12 +199,19 @@ pub(super) fn page_limit(asked: Option<u32>) -> Result<u32, Failure> {
     }
 }
 
+/// Whether a text has so many characters, and no control characters: PostgreSQL keeps no zero bytes, and logs are read by people.
+pub(super) fn is_plain(text: &str, min_chars: usize, max_chars: usize) -> bool {
+    (min_chars..=max_chars).contains(&text.chars().count()) && !text.chars().any(char::is_control)
+}
+
 pub(super) fn bad(message: impl Into<String>) -> Failure {
     Failure::new(ApiErrorCode::BadRequest, message)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use axum::http::HeaderValue;
 
     use super::*;
@@ -199,6 +226,28 @@ mod tests {
         for wrong in ["abc", "Basic abc", ""] {
             assert!(with(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn whole_numbers_may_be_written_as_floating_point() {
+        let read = |text| serde_json::from_str::<Object<BTreeMap<String, Vec<u64>>>>(text).ok();
+        assert_eq!(read(r#"{"a": [60.0, 1e3, 7]}"#).unwrap().0["a"], [60, 1_000, 7]);
+        assert!(
+            [r#"{"a": [60.5]}"#, r#"{"a": [1e30]}"#, r#"{"a": [-1.0]}"#, "[]"]
+                .iter()
+                .all(|text| read(text).is_none())
+        );
+    }
+
+    #[test]
+    fn plain_text_has_characters_and_no_control_characters() {
+        assert!(is_plain("ä€", 1, 2) && is_plain("", 0, 2));
+        assert!(
+            !is_plain("", 1, 2)
+                && !is_plain("abc", 1, 2)
+                && !is_plain("a\0", 1, 2)
+                && !is_plain("\u{85}", 1, 2)
+        );
     }
 
     #[test]

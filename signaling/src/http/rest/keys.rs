@@ -8,7 +8,7 @@ use sluice_wire::signaling::Token;
 use utoipa::{IntoParams, ToSchema};
 
 use super::Errors;
-use super::input::{Asked, Body, Call, Name, bad, page_limit};
+use super::input::{Asked, Body, Call, Name, bad, is_plain, page_limit};
 use super::schedule::rfc3339;
 use crate::cluster::Notice;
 use crate::http::auth::{Scope, Scopes, not_found};
@@ -16,8 +16,8 @@ use crate::http::error::Failure;
 use crate::secrets::{ApiKey, TokenHash};
 use crate::store::{ApiKeyRecord, SigningKeyRecord};
 
-/// The longest name of a key or account, in bytes.
-const MAX_NAME_BYTES: usize = 64;
+/// The longest name of a key or account, in characters.
+const MAX_NAME_CHARS: usize = 64;
 
 /// Asks for an API key.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -25,9 +25,9 @@ pub(super) struct CreateKey {
     /// Whose meetings it makes and sees: 1 to 64 of `a-z`, `A-Z`, `0-9`, `.`, `_` and `-`.
     #[schema(pattern = "^[a-zA-Z0-9._-]{1,64}$")]
     account: String,
-    /// What it is for. At most 64 bytes.
+    /// What it is for: no control characters.
     #[serde(default)]
-    #[schema(max_length = 64)]
+    #[schema(max_length = 64, pattern = "^[^\\x00-\\x1F\\x7F-\\x9F]*$")]
     name: String,
     /// What it may do.
     #[schema(value_type = Vec<ScopeSchema>, min_items = 1)]
@@ -98,13 +98,13 @@ pub(super) async fn create(
 ) -> Result<(StatusCode, Json<CreatedKey>), Failure> {
     call.caller.require_operator()?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    if !(1..=MAX_NAME_BYTES).contains(&request.account.len()) || !request.account.bytes().all(plain) {
+    if !(1..=MAX_NAME_CHARS).contains(&request.account.len()) || !request.account.bytes().all(plain) {
         return Err(bad(format!(
-            "account has 1 to {MAX_NAME_BYTES} letters, digits, dots, lines and dashes"
+            "account has 1 to {MAX_NAME_CHARS} letters, digits, dots, lines and dashes"
         )));
     }
-    if request.name.len() > MAX_NAME_BYTES || request.name.chars().any(char::is_control) {
-        return Err(bad(format!("name has at most {MAX_NAME_BYTES} bytes and no control characters")));
+    if !is_plain(&request.name, 0, MAX_NAME_CHARS) {
+        return Err(bad(format!("name has at most {MAX_NAME_CHARS} characters, no control characters")));
     }
     if request.scopes.is_empty() {
         return Err(bad("a key without scopes can do nothing"));

@@ -28,7 +28,7 @@ const MAX_DURATION_MINUTES: u32 = 24 * 60;
 
 /// Make a meeting.
 #[utoipa::path(post, path = "/api/v1/meetings", tag = "meetings", operation_id = "createMeeting",
-    security((), ("bearer" = [])), request_body = CreateMeeting,
+    security((), ("bearer" = [])), request_body = Option<CreateMeeting>,
     responses((status = 201, body = CreatedMeeting), Errors))]
 pub(super) async fn create(
     call: Call,
@@ -130,7 +130,7 @@ pub(super) async fn read(call: Call, id: MeetingPath) -> Result<Json<MeetingBody
 
 /// Change a meeting.
 #[utoipa::path(patch, path = "/api/v1/meetings/{meeting_id}", tag = "meetings", operation_id = "updateMeeting",
-    security(("bearer" = [])), params(("meeting_id" = String, Path)), request_body = UpdateMeeting,
+    security(("bearer" = [])), params(("meeting_id" = String, Path)), request_body = Option<UpdateMeeting>,
     responses((status = 200, body = MeetingBody), Errors))]
 pub(super) async fn update(
     call: Call,

@@ -6,7 +6,7 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::Errors;
-use super::input::{Asked, Call, MeetingPath, page_limit};
+use super::input::{Asked, Call, MeetingPath, bad, page_limit};
 use super::schedule::rfc3339;
 use crate::http::auth::Scope;
 use crate::http::error::Failure;
@@ -21,7 +21,17 @@ pub(super) struct PageQuery {
     limit: Option<u32>,
     /// The `next_after` of the page before.
     #[param(minimum = 0)]
-    after: Option<u32>,
+    after: Option<u64>,
+}
+
+/// The last place in a list that the store can count to.
+const LAST_PLACE: u64 = i64::MAX.unsigned_abs();
+
+impl PageQuery {
+    fn after(&self) -> Result<u64, Failure> {
+        let after = self.after.unwrap_or(0);
+        if after <= LAST_PLACE { Ok(after) } else { Err(bad(format!("after is at most {LAST_PLACE}"))) }
+    }
 }
 
 /// A page of stays, by rising participant number.
@@ -78,7 +88,9 @@ pub(super) async fn attendance(
 ) -> Result<Json<AttendanceList>, Failure> {
     let record = call.meeting(&id, Scope::MeetingsRead).await?;
     let limit = page_limit(asked.limit)?;
-    let stays = call.app.store.attendance(&record.id, asked.after.unwrap_or(0), limit).await?;
+    // Participant numbers end long before.
+    let after = u32::try_from(asked.after()?).unwrap_or(u32::MAX);
+    let stays = call.app.store.attendance(&record.id, after, limit).await?;
     let next_after = next(&stays, limit, |stay| stay.participant.into());
     Ok(Json(AttendanceList { attendance: stays.into_iter().map(Into::into).collect(), next_after }))
 }
@@ -124,7 +136,7 @@ pub(super) async fn audit(
 ) -> Result<Json<AuditList>, Failure> {
     let record = call.meeting(&id, Scope::MeetingsRead).await?;
     let limit = page_limit(asked.limit)?;
-    let log = call.app.store.audit_log(&record.id, asked.after.unwrap_or(0).into(), limit).await?;
+    let log = call.app.store.audit_log(&record.id, asked.after()?, limit).await?;
     let next_after = next(&log, limit, |record| record.id);
     Ok(Json(AuditList { entries: log.into_iter().map(Into::into).collect(), next_after }))
 }

@@ -10,15 +10,15 @@ use sluice_wire::signaling::{ApiErrorCode, DisplayName, Role, Token};
 use utoipa::ToSchema;
 
 use super::Errors;
-use super::input::{Body, Call, MeetingPath, bad};
+use super::input::{Body, Call, MeetingPath, bad, is_plain};
 use super::schedule::rfc3339;
 use crate::http::auth::{MAX_TOKEN_LIFE, Scope};
 use crate::http::error::Failure;
 
 /// How long a token lives when the caller does not say: long enough to follow a link at once.
 const DEFAULT_LIFE: Duration = Duration::from_secs(3600);
-/// The longest identity, in bytes: an address of mail fits.
-const MAX_IDENTITY_BYTES: usize = 256;
+/// The longest identity, in characters: an address of mail fits.
+const MAX_IDENTITY_CHARS: usize = 256;
 
 /// Asks for an access token.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -27,11 +27,11 @@ pub(super) struct IssueToken {
     /// As what its bearer comes in.
     #[schema(value_type = RoleSchema, default = "participant")]
     role: Role,
-    /// Who that is to the caller; attendance lists have it. At most 256 bytes.
-    #[schema(min_length = 1, max_length = 256)]
+    /// Who that is to the caller; attendance lists have it. No control characters.
+    #[schema(min_length = 1, max_length = 256, pattern = "^[^\\x00-\\x1F\\x7F-\\x9F]*$")]
     identity: Option<String>,
     /// What others see, whatever the bearer says.
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 64)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 64, pattern = "^[^\\x00-\\x1F\\x7F-\\x9F]*$")]
     display_name: Option<DisplayName>,
     /// How long it is good.
     #[schema(minimum = 1, maximum = 86400, default = 3600)]
@@ -75,7 +75,7 @@ pub(super) struct IssuedToken {
 
 /// Issue an access token for a meeting, and the link with it.
 #[utoipa::path(post, path = "/api/v1/meetings/{meeting_id}/tokens", tag = "tokens", operation_id = "issueToken",
-    security(("bearer" = [])), params(("meeting_id" = String, Path)), request_body = IssueToken,
+    security(("bearer" = [])), params(("meeting_id" = String, Path)), request_body = Option<IssueToken>,
     responses((status = 201, body = IssuedToken), Errors))]
 pub(super) async fn issue(
     call: Call,
@@ -91,8 +91,12 @@ pub(super) async fn issue(
         return Err(bad(format!("expires_in_seconds is 1 to {}", MAX_TOKEN_LIFE.as_secs())));
     }
     let identity = match request.identity {
-        Some(identity) if (1..=MAX_IDENTITY_BYTES).contains(&identity.len()) => identity,
-        Some(_) => return Err(bad(format!("identity has 1 to {MAX_IDENTITY_BYTES} bytes"))),
+        Some(identity) if is_plain(&identity, 1, MAX_IDENTITY_CHARS) => identity,
+        Some(_) => {
+            return Err(bad(format!(
+                "identity has 1 to {MAX_IDENTITY_CHARS} characters, no control characters"
+            )));
+        }
         // Nobody in particular, and not the same as others.
         None => format!("guest-{}", crate::secrets::meeting_id()?),
     };
