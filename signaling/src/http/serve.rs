@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::Extension;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
@@ -114,8 +117,13 @@ impl Server {
         room: OwnedSemaphorePermit,
     ) -> impl Future<Output = ()> + use<> {
         let counted = Arc::new(Counted::new(self.app.clone(), room));
-        let routes = self.routes.clone().layer(Extension(peer)).layer(Extension(counted));
-        let service = TowerToHyperService::new(routes);
+        let routes = TowerToHyperService::new(self.routes.clone());
+        // By hand: a layer for each connection would build all routes anew.
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(peer.clone());
+            request.extensions_mut().insert(Arc::clone(&counted));
+            routes.call(request)
+        });
         let shutdown = self.shutdown.clone();
         async move {
             if let Err(error) = stream.set_nodelay(true) {

@@ -73,6 +73,7 @@ impl Meeting {
         if to == ChatTo::Everyone {
             self.chat.keep(message.clone());
         }
+        self.keep_for_the_awaited(&message);
         broadcast(readers, DaemonMessage::ChatMessage(message), out);
         Ok(())
     }

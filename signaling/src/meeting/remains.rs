@@ -3,7 +3,7 @@
 //! A *seat* is what is kept of a participant who is inside; how the meeting *stands* is kept beside them. What was written and
 //! recorded is in the store anyway. Who was on the way in comes anew: nobody had told it that it was inside.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 use sluice_wire::signaling::{
@@ -16,6 +16,9 @@ use super::member::{Member, Phase};
 use super::timing::{MAX_HISTORY_BYTES, MAX_HISTORY_MESSAGES};
 use super::{Action, Meeting, MeetingSettings, MeetingTiming};
 use crate::secrets::TokenHash;
+
+/// Messages that are kept for those who are awaited: of a few people and to a few, so that each finds its own 100 among them.
+const MAX_MISSED_MESSAGES: usize = 2 * MAX_HISTORY_MESSAGES;
 
 /// A participant, as the store has it.
 #[derive(Clone, Debug)]
@@ -47,8 +50,8 @@ pub struct Remains {
 #[derive(Debug, Default)]
 pub(super) struct Missed {
     /// Who has not come back yet, and since when it was inside.
-    awaited: std::collections::BTreeMap<ParticipantId, Time>,
-    messages: Vec<ChatMessage>,
+    awaited: BTreeMap<ParticipantId, Time>,
+    messages: VecDeque<ChatMessage>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -135,7 +138,7 @@ impl Meeting {
         for message in &remains.messages {
             meeting.chat.recall(message);
         }
-        meeting.missed.messages = remains.messages;
+        meeting.missed.messages = remains.messages.into();
         meeting
     }
 
@@ -209,10 +212,21 @@ impl Meeting {
         self.forget_missed();
     }
 
+    /// Who has not come back yet is sent nothing by number, but reads this when it comes.
+    pub(super) fn keep_for_the_awaited(&mut self, message: &ChatMessage) {
+        if self.missed.awaited.is_empty() {
+            return;
+        }
+        self.missed.messages.push_back(message.clone());
+        if self.missed.messages.len() > MAX_MISSED_MESSAGES {
+            self.missed.messages.pop_front();
+        }
+    }
+
     /// Nobody asks for what was missed when everybody is back or has gone.
     pub(super) fn forget_missed(&mut self) {
         if self.missed.awaited.is_empty() {
-            self.missed.messages = Vec::new();
+            self.missed.messages = VecDeque::new();
         }
     }
 }

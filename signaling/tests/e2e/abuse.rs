@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::common::{Client, Daemon, config, forgetful, no_password};
+use crate::common::{Daemon, WithSlowReader, config, forgetful, no_password};
 use reqwest::StatusCode;
 use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};
@@ -86,18 +86,8 @@ async fn a_flood_is_stopped() {
 
 #[tokio::test]
 async fn who_does_not_read_is_dropped_and_the_others_go_on() {
-    let mut config = forgetful();
-    config.limits.request_burst_per_address = 10_000;
-    let daemon = Daemon::with(config).await;
-    let _router = daemon.router("a").await;
-    let meeting = daemon.create(json!({"max_participants": 1000})).await;
-    let (mut ada, _) = daemon.inside(&meeting, "Ada").await;
-    let mut slow = Client::connect_with_small_buffer(daemon.handle.http_address()).await;
-    slow.join(&meeting.id, "Slow").await;
-    slow.expect("joined").await;
-    ada.expect("participant_joined").await;
-    // Long names fill the sockets' buffers sooner.
-    let name = "\u{1F600}".repeat(64);
+    let WithSlowReader { daemon, meeting, mut ada, slow: _slow, name, router: _router, .. } =
+        WithSlowReader::start(forgetful()).await;
     let mut rounds = 0;
     loop {
         rounds += 1;

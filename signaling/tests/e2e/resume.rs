@@ -1,6 +1,6 @@
 //! Connections that break, and what comes in their place.
 
-use crate::common::{Client, Daemon, config, no_password};
+use crate::common::{Daemon, WithSlowReader, config, no_password};
 use serde_json::json;
 
 #[tokio::test]
@@ -95,17 +95,8 @@ async fn a_second_connection_takes_the_place_of_the_first() {
 
 #[tokio::test]
 async fn who_did_not_read_may_resume_and_who_did_wrong_may_not() {
-    let mut config = config();
-    config.limits.request_burst_per_address = 10_000;
-    let daemon = Daemon::with(config).await;
-    let _router = daemon.router("a").await;
-    let meeting = daemon.create(json!({"max_participants": 1000})).await;
-    let (mut ada, _) = daemon.inside(&meeting, "Ada").await;
-    let mut slow = Client::connect_with_small_buffer(daemon.handle.http_address()).await;
-    slow.join(&meeting.id, "Slow").await;
-    let joined = slow.expect("joined").await;
-    ada.expect("participant_joined").await;
-    let name = "\u{1F600}".repeat(64);
+    let WithSlowReader { daemon, meeting, mut ada, slow: _slow, joined, name, router: _router } =
+        WithSlowReader::start(config()).await;
     while daemon.counter("broken_connections_total").await == 0 {
         for _ in 0..20 {
             let mut other = daemon.client().await;

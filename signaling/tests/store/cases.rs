@@ -241,6 +241,57 @@ pub(crate) async fn a_commit_is_whole_or_nothing(store: &SqlStore) {
 }
 
 /// What was acknowledged before a meeting changed hands is there, and nothing after.
+pub(crate) async fn a_numbered_commit_is_written_once(store: &SqlStore) {
+    let lease = owned(store, ID, "a").await;
+    for number in [1, 1, 2, 1, 2] {
+        store.commit_once(&lease, number, &[mark(MarkKind::Started, number)]).await.unwrap();
+    }
+    assert_eq!(store.marks(&id(ID)).await.unwrap().len(), 2);
+    // The next owner counts anew, and the number of an owner before is worth nothing.
+    let next = claimed(store, ID, "b", Some(lease.fence)).await.unwrap();
+    for number in [1, 3] {
+        let late = store.commit_once(&lease, number, &[mark(MarkKind::Stopped, 9)]).await;
+        assert!(matches!(late, Err(StoreError::Fenced)), "{late:?}");
+    }
+    store.commit_once(&next, 1, &[mark(MarkKind::Stopped, 3)]).await.unwrap();
+    assert_eq!(store.marks(&id(ID)).await.unwrap().len(), 3);
+}
+
+pub(crate) async fn seats_are_those_of_who_is_inside(store: &SqlStore) {
+    let lease = owned(store, ID, "a").await;
+    let seat = |participant, seat: &str| Durable::Seat { participant, seat: seat.to_owned() };
+    let left = Durable::Left { participant: 2, reason: "left".to_owned(), at: at(9) };
+    let writes =
+        [joined(1, 5), seat(1, "old"), joined(2, 6), seat(2, "x"), joined(3, 7), seat(1, "new"), left];
+    store.commit(&lease, &writes).await.unwrap();
+    // Nobody sits down who has left, or never came.
+    store.commit(&lease, &[seat(2, "x"), seat(4, "x")]).await.unwrap();
+    let expected = Seat { participant: 1, joined_at: at(5), seat: "new".to_owned() };
+    assert_eq!(store.seats(&id(ID)).await.unwrap(), [expected]);
+}
+
+pub(crate) async fn what_a_dead_daemon_owned_is_claimed_in_bites(store: &SqlStore) {
+    const MEETINGS: usize = 70;
+    let name = |n: usize| format!("{:0>12}", n + 100).replace('0', "z").replace('1', "y");
+    for n in 0..MEETINGS {
+        owned(store, &name(n), "dead").await;
+    }
+    owned(store, ID, "other").await;
+    assert_eq!(store.owners().await.unwrap(), ["dead", "other"]);
+    let mut claimed = Vec::new();
+    loop {
+        let bite = store.claim_some("dead", "heir").await.unwrap();
+        if bite.is_empty() {
+            break;
+        }
+        assert!(bite.len() < MEETINGS && bite.iter().all(|lease| lease.daemon == "heir" && lease.fence == 2));
+        claimed.extend(bite);
+    }
+    assert_eq!(claimed.len(), MEETINGS);
+    store.commit_once(&claimed[0], 1, &[mark(MarkKind::Started, 1)]).await.unwrap();
+    assert_eq!(store.owners().await.unwrap(), ["heir", "other"]);
+}
+
 pub(crate) async fn commits_race_a_claim_and_none_is_lost(store: &SqlStore) {
     let lease = owned(store, ID, "a").await;
     let write = async {

@@ -107,6 +107,9 @@ impl Writer<'_> {
     async fn write(mut self) {
         let mut ping = interval(PING_INTERVAL);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // Listed once: the list is locked, and all connections are on it.
+        let stopped = self.shutdown.token.cancelled();
+        tokio::pin!(stopped);
         loop {
             let next = tokio::select! {
                 // What waits goes out before the good-bye.
@@ -114,7 +117,7 @@ impl Writer<'_> {
                 outgoing = self.outgoing.recv() => {
                     outgoing.map_or(Next::Close(close_code::NORMAL, Utf8Bytes::default()), Next::Messages)
                 }
-                () = self.shutdown.token.cancelled() => Next::GoAway,
+                () = &mut stopped => Next::GoAway,
                 _ = ping.tick() => Next::Ping,
             };
             let goes_on = timeout(WRITE_TIMEOUT, self.put(next)).await;

@@ -31,8 +31,10 @@ use crate::cluster::Forwarded;
 const MAX_TRANSPORT_MESSAGE_BYTES: usize = 2 * MAX_MESSAGE_BYTES;
 /// Bytes that may wait for the socket below the outbox: one large roster.
 const MAX_WRITE_BUFFER_BYTES: usize = 512 * 1024;
-/// Buffers that each connection has for as long as it lives, in bytes: messages are small, and connections many.
-const BUFFER_BYTES: usize = 4 * 1024;
+/// What is read at a time, in bytes, and kept for as long as a connection lives: what clients say is small, and connections are many.
+const READ_BUFFER_BYTES: usize = 1024;
+/// What is gathered before it is written, in bytes: a few messages that wait.
+const WRITE_BUFFER_BYTES: usize = 4 * 1024;
 
 /// The daemon's stop, for WebSockets, which outlive their HTTP connection.
 #[derive(Clone)]
@@ -62,8 +64,8 @@ pub(super) async fn upgrade(
     let upgrade = upgrade
         .max_message_size(MAX_TRANSPORT_MESSAGE_BYTES)
         .max_frame_size(MAX_TRANSPORT_MESSAGE_BYTES)
-        .read_buffer_size(BUFFER_BYTES)
-        .write_buffer_size(BUFFER_BYTES)
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(WRITE_BUFFER_BYTES)
         .max_write_buffer_size(MAX_WRITE_BUFFER_BYTES);
     Ok(upgrade.on_upgrade(move |socket| async move {
         let running = shutdown.tasks.token();

@@ -88,7 +88,7 @@ impl Down {
                 }
                 Some(Ok(There::Ping(_) | There::Pong(_) | There::Binary(_) | There::Frame(_))) => continue,
                 Some(Ok(There::Close(None)) | Err(_)) | None => {
-                    tracing::info!(daemon = self.daemon, "the owner of a meeting is gone");
+                    tracing::debug!(daemon = self.daemon, "the owner of a meeting is gone");
                     return outbox.send_away(retry_after_ms());
                 }
             };

@@ -41,6 +41,34 @@ pub(crate) struct Daemon {
     pub(crate) http: reqwest::Client,
 }
 
+/// A daemon with a meeting in which Ada is, who reads, and another who does not read any more.
+pub(crate) struct WithSlowReader {
+    pub(crate) daemon: Daemon,
+    pub(crate) meeting: Made,
+    pub(crate) ada: Client,
+    pub(crate) slow: Client,
+    /// What the slow one's `joined` said.
+    pub(crate) joined: Value,
+    /// A name for those who come and go: a long one fills the sockets' buffers sooner.
+    pub(crate) name: String,
+    pub(crate) router: FakeRouter,
+}
+
+impl WithSlowReader {
+    pub(crate) async fn start(mut config: SignalingConfig) -> Self {
+        config.limits.request_burst_per_address = 10_000;
+        let daemon = Daemon::with(config).await;
+        let router = daemon.router("a").await;
+        let meeting = daemon.create(json!({"max_participants": 1000})).await;
+        let (mut ada, _) = daemon.inside(&meeting, "Ada").await;
+        let mut slow = Client::connect_with_small_buffer(daemon.handle.http_address()).await;
+        slow.join(&meeting.id, "Slow").await;
+        let joined = slow.expect("joined").await;
+        ada.expect("participant_joined").await;
+        Self { daemon, meeting, ada, slow, joined, name: "\u{1F600}".repeat(64), router }
+    }
+}
+
 /// A meeting that was made.
 pub(crate) struct Made {
     pub(crate) id: String,
