@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use sluice_proto::v1::SessionRef;
+use sluice_proto::v1::{Preset, SessionRef};
 use sluice_signaling::bus::{Bus, LocalBus};
 use sluice_signaling::clock::Clock;
 use sluice_signaling::store::{Database, Durable, Lease, MarkKind, OwnershipStore as _, RecordStore as _};
@@ -17,6 +17,22 @@ use crate::daemons::{Daemon, Meeting, Shared, until};
 
 /// What the others take to go on with the meetings of a daemon that died.
 const TAKEOVER_LIMIT: Duration = Duration::from_secs(3);
+
+/// Whoever takes a meeting over says again what holds: the preset, and what so many sessions may do, which are returned.
+async fn hears_terms(router: &mut FakeRouter, meeting: &str, sessions: usize) -> Vec<(u32, String)> {
+    assert_eq!(router.preset_set().await, (meeting.to_owned(), Preset::Unspecified));
+    let mut told = Vec::new();
+    for _ in 0..sessions {
+        let (participant, session, rights) = router.rights_set().await;
+        assert!(!rights.receive_only, "{participant} may publish");
+        told.push((participant, session));
+    }
+    told
+}
+
+fn name_of(joined: &Value) -> String {
+    joined["ticket"]["session"].as_str().unwrap().to_owned()
+}
 
 async fn says(client: &mut Client, request: u64, mut message: Value) {
     message["request"] = json!(request);
@@ -71,6 +87,7 @@ async fn a_death_costs_nothing(bus: Arc<dyn Bus>, database: &str) {
     for _ in 0..3 {
         router.opened().await;
     }
+    assert_eq!(router.rights_set().await.0, 2, "co-hosts may take the screen");
 
     first.kill();
     let clock = Clock::new();
@@ -125,6 +142,8 @@ async fn a_death_costs_nothing(bus: Arc<dyn Bus>, database: &str) {
     assert_eq!(second.counter("taken_over_total").await, 1);
 
     // Media was left alone, and is this daemon's to end.
+    let all: Vec<_> = [(1, &adas), (2, &bobs), (3, &cays)].map(|(id, joined)| (id, name_of(joined))).into();
+    assert_eq!(hears_terms(&mut standby, &meeting.id, 3).await, all);
     assert!(router.seen.try_recv().is_err() && standby.seen.try_recv().is_err());
     ada.send(json!({"type": "leave"})).await;
     let closed = standby.closed().await;
@@ -184,6 +203,7 @@ async fn a_restart_is_a_death_and_a_birth() {
         bob.expect("resumed").await;
         assert_eq!(bob.expect("snapshot").await.get("session"), None);
         bob.send(json!({"type": "new_ticket"})).await;
+        assert_eq!(hears_terms(&mut router, &meeting.id, 1).await, [(1, name_of(&adas))]);
         assert_eq!(router.opened().await.participant, 2);
         ada.expect_nothing().await;
     }
