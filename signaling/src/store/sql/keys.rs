@@ -27,6 +27,7 @@ const RETIRE_SIGNING_KEY: &str =
 impl KeyStore for SqlStore {
     fn add_api_key<'a>(&'a self, key: &'a ApiKeyRecord) -> StoreFuture<'a, ()> {
         Box::pin(async move {
+            let _turn = self.turn().await;
             let added = sqlx::query(ADD_API_KEY)
                 .bind(key.id.as_str())
                 .bind(key.account.as_str())
@@ -67,6 +68,7 @@ impl KeyStore for SqlStore {
 
     fn revoke_api_key<'a>(&'a self, id: &'a str, at: Time) -> StoreFuture<'a, bool> {
         Box::pin(async move {
+            let _turn = self.turn().await;
             let revoke = sqlx::query(REVOKE_API_KEY).bind(unix_millis(at)).bind(id);
             Ok(revoke.execute(&self.pool).await?.rows_affected() == 1)
         })
@@ -74,6 +76,7 @@ impl KeyStore for SqlStore {
 
     fn add_signing_key<'a>(&'a self, key: &'a SigningKeyRecord) -> StoreFuture<'a, ()> {
         Box::pin(async move {
+            let _turn = self.turn().await;
             sqlx::query(ADD_SIGNING_KEY)
                 .bind(key.kid.as_str())
                 .bind(key.algorithm.as_str())
@@ -93,6 +96,7 @@ impl KeyStore for SqlStore {
 
     fn retire_signing_key<'a>(&'a self, kid: &'a str, at: Time) -> StoreFuture<'a, bool> {
         Box::pin(async move {
+            let _turn = self.turn().await;
             let retire = sqlx::query(RETIRE_SIGNING_KEY).bind(unix_millis(at)).bind(kid);
             Ok(retire.execute(&self.pool).await?.rows_affected() == 1)
         })

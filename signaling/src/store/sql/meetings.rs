@@ -39,6 +39,7 @@ const BEHIND_ALL_IDS: &str = "~";
 impl MeetingStore for SqlStore {
     fn create<'a>(&'a self, meeting: &'a NewMeeting) -> StoreFuture<'a, ()> {
         Box::pin(async move {
+            let _turn = self.turn().await;
             let schedule = meeting.schedule.as_ref();
             let inserted = sqlx::query(INSERT)
                 .bind(meeting.id.as_str())
@@ -72,6 +73,7 @@ impl MeetingStore for SqlStore {
         update: &'a MeetingUpdate,
     ) -> StoreFuture<'a, ()> {
         Box::pin(async move {
+            let _turn = self.turn().await;
             let schedule = update.schedule.as_ref();
             let updated = sqlx::query(UPDATE)
                 .bind(update.name.as_str())
@@ -117,6 +119,7 @@ impl MeetingStore for SqlStore {
 
     fn end<'a>(&'a self, id: &'a MeetingId, at: Time) -> StoreFuture<'a, ()> {
         Box::pin(async move {
+            let _turn = self.turn().await;
             sqlx::query(END).bind(unix_millis(at)).bind(id.as_str()).execute(&self.pool).await?;
             Ok(())
         })
@@ -124,6 +127,7 @@ impl MeetingStore for SqlStore {
 
     fn reserve_numbers<'a>(&'a self, id: &'a MeetingId, count: u32) -> StoreFuture<'a, Range<u32>> {
         Box::pin(async move {
+            let _turn = self.turn().await;
             let row = sqlx::query(RESERVE)
                 .bind(i64::from(count))
                 .bind(id.as_str())

@@ -7,6 +7,7 @@ mod ownership;
 mod records;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -16,6 +17,7 @@ use sqlx::AnyPool;
 use sqlx::any::{AnyPoolOptions, AnyRow, install_default_drivers};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Row as _};
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::{MAX_PAGE, Store, StoreError, StoreFuture};
 use crate::clock::from_unix_millis;
@@ -66,6 +68,9 @@ impl From<&str> for Database {
 #[derive(Clone, Debug)]
 pub struct SqlStore {
     pool: AnyPool,
+    /// Whose turn it is to write. SQLite has one writer at a time and lets the others try again and again, some of them for seconds;
+    /// here they come in order. PostgreSQL needs none.
+    turns: Option<Arc<Mutex<()>>>,
 }
 
 impl SqlStore {
@@ -103,7 +108,16 @@ impl SqlStore {
                 sqlx::migrate!("src/store/migrations/sqlite").run(&pool).await?
             }
         }
-        Ok(Self { pool })
+        let turns = (!matches!(database, Database::Postgres(_))).then(Arc::default);
+        Ok(Self { pool, turns })
+    }
+
+    /// Waits until this caller may write, and may until what it is given is dropped.
+    async fn turn(&self) -> Option<OwnedMutexGuard<()>> {
+        match &self.turns {
+            Some(turns) => Some(Arc::clone(turns).lock_owned().await),
+            None => None,
+        }
     }
 }
 

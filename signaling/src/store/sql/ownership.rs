@@ -46,6 +46,7 @@ impl OwnershipStore for SqlStore {
     ) -> StoreFuture<'a, Claim> {
         Box::pin(async move {
             loop {
+                let turn = self.turn().await;
                 let row = sqlx::query(CLAIM)
                     .bind(meeting.as_str())
                     .bind(daemon)
@@ -60,6 +61,7 @@ impl OwnershipStore for SqlStore {
                         fence,
                     }));
                 }
+                drop(turn);
                 // Given back between the two statements: then it can be had.
                 match self.owner(meeting).await? {
                     Some(owner) if owner.daemon.is_some() => return Ok(Claim::Taken(owner)),
@@ -71,6 +73,7 @@ impl OwnershipStore for SqlStore {
 
     fn release<'a>(&'a self, lease: &'a Lease) -> StoreFuture<'a, ()> {
         Box::pin(async move {
+            let _turn = self.turn().await;
             sqlx::query(RELEASE)
                 .bind(lease.meeting.as_str())
                 .bind(lease.daemon.as_str())

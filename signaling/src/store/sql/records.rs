@@ -58,6 +58,7 @@ impl RecordStore for SqlStore {
                 Durable::Snapshot(text) => Some(text.as_str()),
                 _ => None,
             });
+            let _turn = self.turn().await;
             let mut transaction = self.pool.begin().await?;
             let held = sqlx::query(FENCE)
                 .bind(lease.meeting.as_str())
@@ -129,6 +130,7 @@ impl RecordStore for SqlStore {
 
     fn audit<'a>(&'a self, entry: &'a AuditEntry) -> StoreFuture<'a, ()> {
         Box::pin(async move {
+            let _turn = self.turn().await;
             let mut transaction = self.pool.begin().await?;
             note(&mut transaction, entry).await?;
             transaction.commit().await?;
