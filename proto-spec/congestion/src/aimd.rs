@@ -29,12 +29,12 @@ pub const HEADROOM_BPS: f64 = 10_000.0;
 const DETECTION: Duration = Duration::from_millis(100);
 /// Packets by which the rate grows in a response time near the link's capacity. libwebrtc has half a packet, with which flows that
 /// start unequal are unequal after a minute still.
-const NEAR_PACKETS: f64 = 2.0;
+const NEAR_PACKETS: f64 = 4.0;
 /// Video's frame interval and a full packet, in the estimate of how large packets are.
 const FRAMES_PER_SECOND: f64 = 30.0;
 const PACKET_BITS: f64 = 1_200.0 * 8.0;
 /// The most of loss that is believed to be the path's own when the rate is decreased: it keeps even that a decrease.
-const MAX_LOSS: f64 = 0.10;
+const MAX_LOSS: f64 = 0.13;
 /// Between two decreases there is a round trip within these bounds, so that the first one can show its effect.
 const DECREASE_GAP: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(200));
 /// Unless less than this share of the rate arrives.

@@ -24,8 +24,9 @@ use crate::rtt::Rtt;
 const PACING_FACTOR: f64 = 2.5;
 /// What an outage leaves of the target, each time.
 const OUTAGE_FACTOR: f64 = 0.7;
-/// For how long after an overuse nothing is probed.
-const CALM_AFTER: Duration = Duration::from_millis(1_200);
+/// For how long after an overuse nothing is probed. Flows that fill a path are all overused every few seconds, and one that probes
+/// then takes from the others what it does not need to take; on a path that has become wider there is no overuse any more.
+const CALM_AFTER: Duration = Duration::from_secs(4);
 /// With how much of a queue nothing is probed.
 const CALM_QUEUE: Duration = Duration::from_millis(40);
 /// The most reports that are taken of one message, whoever made it.

@@ -17,11 +17,11 @@ const AGEING: f64 = 0.9;
 const MIN_INHERENT: f64 = 0.001;
 /// The most at a high rate: while packets wait in a queue, where loss is likely its overflow, and while they do not.
 const MAX_INHERENT_QUEUED: f64 = 0.05;
-const MAX_INHERENT_UNQUEUED: f64 = 0.12;
+const MAX_INHERENT_UNQUEUED: f64 = 0.13;
 /// A low rate may be lossier: the most is this divided by the rate in bit/s above what it is at a high rate.
 const INHERENT_BALANCE_BPS: f64 = 100_000.0;
 /// From this delay on packets wait in a queue that is not only the sender's own test of the path.
-const QUEUED: Duration = Duration::from_millis(60);
+const QUEUED: Duration = Duration::from_millis(40);
 /// Of rates that explain the losses as well, the higher one is taken: what a factor of e is worth, as a share of a packet's
 /// log-likelihood. Less while packets wait in a queue. It must outweigh the noise of a few hundred packets.
 const BIAS_QUEUED: f64 = 0.02;
