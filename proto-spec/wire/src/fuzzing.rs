@@ -6,6 +6,7 @@
 use crate::control::{self, Message, OutMessage, PageHeader, StateKind};
 use crate::descriptor::{Descriptors, av1, vp8};
 use crate::ext::{Extensions, FrameMarking, MediaExtensions, ONE_BYTE_PROFILE, TWO_BYTE_PROFILE};
+use crate::feedback::{self, Feedback};
 use crate::payload_type::PayloadType;
 use crate::rtcp::{self, App, CompoundWriter, Packet};
 use crate::rtp::{BufferTooSmall, RtpHeader, RtpPacket};
@@ -259,4 +260,27 @@ fn write_again(writer: &mut CompoundWriter<'_>, message: &Message<'_>) {
             }
         }
     }
+}
+
+/// Reads the body of a feedback message and writes it again.
+///
+/// # Panics
+/// If the parser breaks a promise.
+pub fn feedback(data: &[u8]) {
+    let app = App { subtype: feedback::FEEDBACK_SUBTYPE, ssrc: 7, name: control::APP_NAME, data };
+    let Ok(before) = Feedback::parse(&app) else { return };
+    assert_eq!(before.packets().count(), usize::from(before.packet_count()));
+    let packets = before.packets().map(|(_, arrival)| arrival);
+    assert!(packets.clone().last().is_some_and(|last| last.is_some()));
+    // The writer begins with the first arrival, so it needs no more bytes than were read.
+    let mut buffer = vec![0; data.len() + 64];
+    let mut writer = CompoundWriter::new(&mut buffer);
+    feedback::write_feedback(&mut writer, 7, before.base(), before.hold(), packets)
+        .expect("what was read can be written");
+    let Some(Ok(Packet::App(again))) = rtcp::packets(writer.as_bytes()).next() else {
+        panic!("{before:?} was not written as an APP packet");
+    };
+    let after = Feedback::parse(&again).expect("a written message is well-formed");
+    assert_eq!((before.base(), before.hold()), (after.base(), after.hold()));
+    assert!(before.packets().eq(after.packets()));
 }

@@ -8,6 +8,7 @@ pub mod classify;
 pub mod control;
 pub mod descriptor;
 pub mod ext;
+pub mod feedback;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 pub mod payload_type;
