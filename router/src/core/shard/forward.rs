@@ -41,9 +41,10 @@ struct Pass<'a> {
 impl Shard {
     /// Forwards what is pending and may leave by now, as far as it fits.
     pub(super) fn flush_media(&mut self, now: Time, batch: &mut TransmitBatch) -> Drained {
-        while let Some(due) = self.paced.front().copied().filter(|(at, _)| *at <= now) {
-            self.paced.pop_front();
-            self.dirty.push_back(due);
+        // What waited goes before what has just come.
+        let due = self.paced.partition_point(|(at, _)| *at <= now);
+        for rest in self.paced.drain(..due).rev() {
+            self.dirty.push_front(rest);
         }
         while let Some((since, encoding)) = self.dirty.front().copied() {
             if self.forward(now, encoding, batch) == Drained::BatchFull {
