@@ -1,4 +1,4 @@
-//! REST: section 6.1.
+//! REST: section 9.2.
 
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use sluice_wire::signaling::{ApiErrorBody, CreateMeeting, MeetingCreated, MeetingId, Token};

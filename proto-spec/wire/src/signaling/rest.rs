@@ -1,4 +1,4 @@
-//! Bodies of the REST calls: section 6.1.
+//! Bodies of the REST calls: section 9.2.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! What the maker of a meeting chose: section 6.1.
+//! What the maker of a meeting chose: section 9.2.
 
 use serde::{Deserialize, Serialize};
 
