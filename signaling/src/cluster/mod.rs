@@ -6,7 +6,7 @@
 //! enough, while the bus was seen to work, is dead ([`Presence`]). Then any other may claim what it owned.
 //!
 //! Any daemon takes any participant: one that does not own the meeting passes the WebSocket on to the one that does
-//! ([`tunnel`]). Why not a redirect: clients reach daemons through a load balancer under one name, where the others have no
+//! (`tunnel.rs`). Why not a redirect: clients reach daemons through a load balancer under one name, where the others have no
 //! address of their own. Why not over the bus: a message that is lost there would be lost for the participant, and order and
 //! back-pressure would have to be made anew; a connection has both.
 
