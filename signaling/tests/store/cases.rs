@@ -241,6 +241,36 @@ pub(crate) async fn a_commit_is_whole_or_nothing(store: &SqlStore) {
 }
 
 /// What was acknowledged before a meeting changed hands is there, and nothing after.
+/// Several owners write at the same moment, where a store may write for all of them at once.
+pub(crate) async fn commits_of_one_moment_are_each_whole_or_nothing(store: &SqlStore) {
+    let good = owned(store, ID, "a").await;
+    let stale = owned(store, "bcdefghjkmnp", "a").await;
+    let current = claimed(store, "bcdefghjkmnp", "b", Some(stale.fence)).await.unwrap();
+    let clashing = owned(store, "zzzzzzzzzzzz", "a").await;
+    let message = |seq| Durable::Message(Message { seq, body: "{}".to_owned(), at: at(1) });
+    store.commit(&clashing, &[message(1)]).await.unwrap();
+
+    let clash = [joined(1, 5), message(1)];
+    let (one, two) = ([joined(1, 5)], [joined(1, 5), joined(2, 5)]);
+    let done = futures_util::join!(
+        store.commit_once(&good, 1, &one),
+        store.commit_once(&stale, 1, &one),
+        store.commit_once(&clashing, 1, &clash),
+        store.commit_once(&current, 1, &two),
+    );
+    assert!(done.0.is_ok() && done.3.is_ok(), "{done:?}");
+    assert!(matches!(done.1, Err(StoreError::Fenced)), "{done:?}");
+    assert!(matches!(done.2, Err(StoreError::IdTaken)), "{done:?}");
+    let mut inside = Vec::new();
+    for lease in [&good, &current, &clashing] {
+        inside.push(store.attendance(&lease.meeting, 0, 10).await.unwrap().len());
+    }
+    assert_eq!(inside, [1, 2, 0]);
+    // What was refused left no number behind either.
+    store.commit_once(&clashing, 1, &one).await.unwrap();
+    assert_eq!(store.attendance(&clashing.meeting, 0, 10).await.unwrap().len(), 1);
+}
+
 pub(crate) async fn a_numbered_commit_is_written_once(store: &SqlStore) {
     let lease = owned(store, ID, "a").await;
     for number in [1, 1, 2, 1, 2] {
@@ -432,6 +462,24 @@ pub(crate) async fn two_daemons_agree(one: &SqlStore, other: &SqlStore) {
     assert!(matches!(one.commit(&lease, &[mark(MarkKind::Stopped, 2)]).await, Err(StoreError::Fenced)));
     other.end(&id(ID), at(9)).await.unwrap();
     assert!(one.find(&id(ID)).await.unwrap().unwrap().ended());
+}
+
+/// What waits when a store is closed is either written or refused, and found as it was answered.
+pub(crate) async fn commits_while_it_closes(store: &SqlStore) -> Vec<(MeetingId, bool)> {
+    let mut leases = Vec::new();
+    for text in [ID, "bcdefghjkmnp", "zzzzzzzzzzzz"] {
+        leases.push(owned(store, text, "a").await);
+    }
+    let writes = [joined(1, 5)];
+    let commits = leases.iter().map(|lease| store.commit(lease, &writes));
+    let (written, ()) = futures_util::join!(futures_util::future::join_all(commits), store.close());
+    leases.into_iter().zip(written).map(|(lease, written)| (lease.meeting, written.is_ok())).collect()
+}
+
+pub(crate) async fn are_found_as_answered(store: &SqlStore, answered: &[(MeetingId, bool)]) {
+    for (meeting, is_written) in answered {
+        assert_eq!(!store.attendance(meeting, 0, 10).await.unwrap().is_empty(), *is_written);
+    }
 }
 
 pub(crate) async fn before_the_restart(store: &SqlStore) {

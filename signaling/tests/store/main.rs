@@ -47,6 +47,7 @@ on_every_backend!(
     a_meeting_that_was_given_back_is_free,
     an_owner_of_before_writes_nothing,
     a_commit_is_whole_or_nothing,
+    commits_of_one_moment_are_each_whole_or_nothing,
     commits_race_a_claim_and_none_is_lost,
     a_numbered_commit_is_written_once,
     seats_are_those_of_who_is_inside,
@@ -77,6 +78,14 @@ async fn a_file_outlives_its_daemon() {
     cases::before_the_restart(&file.store).await;
     sluice_signaling::store::Store::close(&file.store).await;
     cases::after_the_restart(&backends::open_file(file.path()).await).await;
+}
+
+#[tokio::test]
+async fn what_waits_is_written_before_a_file_is_closed() {
+    let file = backends::file().await;
+    let answered = cases::commits_while_it_closes(&file.store).await;
+    assert!(answered.iter().all(|(_, is_written)| *is_written), "{answered:?}");
+    cases::are_found_as_answered(&backends::open_file(file.path()).await, &answered).await;
 }
 
 /// A database of the first release has its meetings still.

@@ -4,7 +4,7 @@ use sluice_wire::time::Time;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
-use super::{SqlStore, maybe_time, page, taken, time};
+use super::{SqlStore, maybe_time, page, time};
 use crate::clock::unix_millis;
 use crate::secrets::TokenHash;
 use crate::store::keys::{ApiKeyRecord, KeyStore, SigningKeyRecord};
@@ -27,17 +27,14 @@ const RETIRE_SIGNING_KEY: &str =
 impl KeyStore for SqlStore {
     fn add_api_key<'a>(&'a self, key: &'a ApiKeyRecord) -> StoreFuture<'a, ()> {
         Box::pin(async move {
-            let _turn = self.turn().await;
-            let added = sqlx::query(ADD_API_KEY)
+            let add = sqlx::query(ADD_API_KEY)
                 .bind(key.id.as_str())
                 .bind(key.account.as_str())
                 .bind(key.name.as_str())
                 .bind(key.hash.as_bytes().as_slice())
                 .bind(key.scopes.as_str())
-                .bind(unix_millis(key.created_at))
-                .execute(&self.pool)
-                .await;
-            added.map(drop).map_err(taken)
+                .bind(unix_millis(key.created_at));
+            self.execute(add).await.map(drop)
         })
     }
 
@@ -68,22 +65,18 @@ impl KeyStore for SqlStore {
 
     fn revoke_api_key<'a>(&'a self, id: &'a str, at: Time) -> StoreFuture<'a, bool> {
         Box::pin(async move {
-            let _turn = self.turn().await;
             let revoke = sqlx::query(REVOKE_API_KEY).bind(unix_millis(at)).bind(id);
-            Ok(revoke.execute(&self.pool).await?.rows_affected() == 1)
+            Ok(self.execute(revoke).await? == 1)
         })
     }
 
     fn add_signing_key<'a>(&'a self, key: &'a SigningKeyRecord) -> StoreFuture<'a, ()> {
         Box::pin(async move {
-            let _turn = self.turn().await;
-            sqlx::query(ADD_SIGNING_KEY)
+            let add = sqlx::query(ADD_SIGNING_KEY)
                 .bind(key.kid.as_str())
                 .bind(key.algorithm.as_str())
-                .bind(unix_millis(key.added_at))
-                .execute(&self.pool)
-                .await?;
-            Ok(())
+                .bind(unix_millis(key.added_at));
+            self.execute(add).await.map(drop)
         })
     }
 
@@ -96,9 +89,8 @@ impl KeyStore for SqlStore {
 
     fn retire_signing_key<'a>(&'a self, kid: &'a str, at: Time) -> StoreFuture<'a, bool> {
         Box::pin(async move {
-            let _turn = self.turn().await;
             let retire = sqlx::query(RETIRE_SIGNING_KEY).bind(unix_millis(at)).bind(kid);
-            Ok(retire.execute(&self.pool).await?.rows_affected() == 1)
+            Ok(self.execute(retire).await? == 1)
         })
     }
 }

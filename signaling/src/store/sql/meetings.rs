@@ -8,7 +8,7 @@ use sluice_wire::track::MAX_PARTICIPANT_ID;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
-use super::{SqlStore, maybe_time, meeting_id, page, signed, taken, time, unsigned};
+use super::{SqlStore, maybe_time, meeting_id, page, signed, time, unsigned};
 use crate::clock::unix_millis;
 use crate::meeting::MeetingSettings;
 use crate::secrets::{PasswordHash, TokenHash};
@@ -39,9 +39,8 @@ const BEHIND_ALL_IDS: &str = "~";
 impl MeetingStore for SqlStore {
     fn create<'a>(&'a self, meeting: &'a NewMeeting) -> StoreFuture<'a, ()> {
         Box::pin(async move {
-            let _turn = self.turn().await;
             let schedule = meeting.schedule.as_ref();
-            let inserted = sqlx::query(INSERT)
+            let insert = sqlx::query(INSERT)
                 .bind(meeting.id.as_str())
                 .bind(meeting.account.as_deref())
                 .bind(meeting.name.as_str())
@@ -52,10 +51,8 @@ impl MeetingStore for SqlStore {
                 .bind(schedule.map(|schedule| schedule.time_zone.as_str()))
                 .bind(schedule.map(|schedule| unix_millis(schedule.starts_at)))
                 .bind(meeting.duration_minutes.map(i64::from))
-                .bind(unix_millis(meeting.created_at))
-                .execute(&self.pool)
-                .await;
-            inserted.map(drop).map_err(taken)
+                .bind(unix_millis(meeting.created_at));
+            self.execute(insert).await.map(drop)
         })
     }
 
@@ -73,9 +70,8 @@ impl MeetingStore for SqlStore {
         update: &'a MeetingUpdate,
     ) -> StoreFuture<'a, ()> {
         Box::pin(async move {
-            let _turn = self.turn().await;
             let schedule = update.schedule.as_ref();
-            let updated = sqlx::query(UPDATE)
+            let change = sqlx::query(UPDATE)
                 .bind(update.name.as_str())
                 .bind(settings_text(&update.settings))
                 .bind(update.password_hash.as_ref().map(PasswordHash::as_str))
@@ -84,10 +80,8 @@ impl MeetingStore for SqlStore {
                 .bind(schedule.map(|schedule| unix_millis(schedule.starts_at)))
                 .bind(update.duration_minutes.map(i64::from))
                 .bind(id.as_str())
-                .bind(signed(version))
-                .execute(&self.pool)
-                .await?;
-            if updated.rows_affected() == 1 { Ok(()) } else { Err(StoreError::Conflict) }
+                .bind(signed(version));
+            if self.execute(change).await? == 1 { Ok(()) } else { Err(StoreError::Conflict) }
         })
     }
 
@@ -119,22 +113,18 @@ impl MeetingStore for SqlStore {
 
     fn end<'a>(&'a self, id: &'a MeetingId, at: Time) -> StoreFuture<'a, ()> {
         Box::pin(async move {
-            let _turn = self.turn().await;
-            sqlx::query(END).bind(unix_millis(at)).bind(id.as_str()).execute(&self.pool).await?;
-            Ok(())
+            self.execute(sqlx::query(END).bind(unix_millis(at)).bind(id.as_str())).await.map(drop)
         })
     }
 
     fn reserve_numbers<'a>(&'a self, id: &'a MeetingId, count: u32) -> StoreFuture<'a, Range<u32>> {
         Box::pin(async move {
-            let _turn = self.turn().await;
-            let row = sqlx::query(RESERVE)
+            let reserve = sqlx::query(RESERVE)
                 .bind(i64::from(count))
                 .bind(id.as_str())
-                .bind(i64::from(MAX_PARTICIPANT_ID) + 1)
-                .fetch_optional(&self.pool)
-                .await?;
-            let end: u32 = unsigned(&row.ok_or(StoreError::NoNumbers)?, "next_participant")?;
+                .bind(i64::from(MAX_PARTICIPANT_ID) + 1);
+            let rows = self.write_returning(reserve).await?;
+            let end: u32 = unsigned(rows.first().ok_or(StoreError::NoNumbers)?, "next_participant")?;
             Ok(end.saturating_sub(count)..end)
         })
     }

@@ -5,20 +5,20 @@ mod keys;
 mod meetings;
 mod ownership;
 mod records;
+mod writer;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use sluice_wire::signaling::MeetingId;
 use sluice_wire::time::Time;
-use sqlx::AnyPool;
-use sqlx::any::{AnyPoolOptions, AnyRow, install_default_drivers};
+use sqlx::any::{Any, AnyArguments, AnyPoolOptions, AnyRow, install_default_drivers};
+use sqlx::query::Query;
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions as _, Row as _};
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use sqlx::{AnyConnection, AnyPool, ConnectOptions as _, Row as _};
 
+use self::writer::Writer;
 use super::{MAX_PAGE, Store, StoreError, StoreFuture};
 use crate::clock::from_unix_millis;
 
@@ -68,10 +68,13 @@ impl From<&str> for Database {
 #[derive(Clone, Debug)]
 pub struct SqlStore {
     pool: AnyPool,
-    /// Whose turn it is to write. SQLite has one writer at a time and lets the others try again and again, some of them for seconds;
-    /// here they come in order. PostgreSQL needs none.
-    turns: Option<Arc<Mutex<()>>>,
+    /// Who writes to SQLite. It has one writer at a time and lets the others try again and again, some of them for seconds; here they
+    /// come in order, and those that wait are committed together. PostgreSQL needs none.
+    writer: Option<Writer>,
 }
+
+/// A statement with what is bound to it.
+type Statement = Query<'static, Any, AnyArguments>;
 
 impl SqlStore {
     /// Opens the database and brings its schema up to date.
@@ -108,16 +111,41 @@ impl SqlStore {
                 sqlx::migrate!("src/store/migrations/sqlite").run(&pool).await?
             }
         }
-        let turns = (!matches!(database, Database::Postgres(_))).then(Arc::default);
-        Ok(Self { pool, turns })
+        let has_one_writer = !matches!(database, Database::Postgres(_));
+        let writer = has_one_writer.then(|| Writer::start(pool.clone()));
+        Ok(Self { pool, writer })
     }
 
-    /// Waits until this caller may write, and may until what it is given is dropped.
-    async fn turn(&self) -> Option<OwnedMutexGuard<()>> {
-        match &self.turns {
-            Some(turns) => Some(Arc::clone(turns).lock_owned().await),
-            None => None,
+    /// Does `work` in a transaction: when this has answered well it is on the disk, and otherwise nothing of it is.
+    async fn write<T, W>(&self, work: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: for<'c> FnOnce(&'c mut AnyConnection) -> BoxFuture<'c, Result<T, StoreError>> + Send + 'static,
+    {
+        if let Some(writer) = &self.writer {
+            return writer.write(work).await;
         }
+        let mut transaction = self.pool.begin().await?;
+        let done = work(&mut transaction).await?;
+        transaction.commit().await?;
+        Ok(done)
+    }
+
+    /// Writes by one statement; answers with the number of rows that it changed.
+    async fn execute(&self, statement: Statement) -> Result<u64, StoreError> {
+        let Some(writer) = &self.writer else {
+            let done = statement.execute(&self.pool).await.map_err(taken)?;
+            return Ok(done.rows_affected());
+        };
+        let done =
+            writer.write(|connection| Box::pin(async { statement.execute(connection).await.map_err(taken) }));
+        Ok(done.await?.rows_affected())
+    }
+
+    /// Writes by one statement; answers with the rows that it returns.
+    async fn write_returning(&self, statement: Statement) -> Result<Vec<AnyRow>, StoreError> {
+        let Some(writer) = &self.writer else { return Ok(statement.fetch_all(&self.pool).await?) };
+        writer.write(|connection| Box::pin(async { Ok(statement.fetch_all(connection).await?) })).await
     }
 }
 
@@ -130,7 +158,12 @@ impl Store for SqlStore {
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
-        Box::pin(self.pool.close())
+        Box::pin(async move {
+            if let Some(writer) = &self.writer {
+                writer.close().await;
+            }
+            self.pool.close().await;
+        })
     }
 }
 

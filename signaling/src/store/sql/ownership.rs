@@ -46,22 +46,18 @@ impl OwnershipStore for SqlStore {
     ) -> StoreFuture<'a, Claim> {
         Box::pin(async move {
             loop {
-                let turn = self.turn().await;
-                let row = sqlx::query(CLAIM)
+                let claim = sqlx::query(CLAIM)
                     .bind(meeting.as_str())
                     .bind(daemon)
-                    .bind(dead_fence.map_or(NO_FENCE, signed))
-                    .fetch_optional(&self.pool)
-                    .await?;
-                if let Some(row) = row {
-                    let fence = unsigned(&row, "fence")?;
+                    .bind(dead_fence.map_or(NO_FENCE, signed));
+                if let Some(row) = self.write_returning(claim).await?.first() {
+                    let fence = unsigned(row, "fence")?;
                     return Ok(Claim::Granted(Lease {
                         meeting: meeting.clone(),
                         daemon: daemon.to_owned(),
                         fence,
                     }));
                 }
-                drop(turn);
                 // Given back between the two statements: then it can be had.
                 match self.owner(meeting).await? {
                     Some(owner) if owner.daemon.is_some() => return Ok(Claim::Taken(owner)),
@@ -73,25 +69,18 @@ impl OwnershipStore for SqlStore {
 
     fn release<'a>(&'a self, lease: &'a Lease) -> StoreFuture<'a, ()> {
         Box::pin(async move {
-            let _turn = self.turn().await;
-            sqlx::query(RELEASE)
+            let release = sqlx::query(RELEASE)
                 .bind(lease.meeting.as_str())
                 .bind(lease.daemon.as_str())
-                .bind(signed(lease.fence))
-                .execute(&self.pool)
-                .await?;
-            Ok(())
+                .bind(signed(lease.fence));
+            self.execute(release).await.map(drop)
         })
     }
 
     fn claim_some<'a>(&'a self, dead: &'a str, daemon: &'a str) -> StoreFuture<'a, Vec<Lease>> {
         Box::pin(async move {
-            let rows = sqlx::query(CLAIM_SOME)
-                .bind(daemon)
-                .bind(dead)
-                .bind(CLAIMED_AT_ONCE)
-                .fetch_all(&self.pool)
-                .await?;
+            let claim = sqlx::query(CLAIM_SOME).bind(daemon).bind(dead).bind(CLAIMED_AT_ONCE);
+            let rows = self.write_returning(claim).await?;
             let lease = |row| {
                 let (meeting, fence) = (meeting_id(row, "meeting_id")?, unsigned(row, "fence")?);
                 Ok(Lease { meeting, daemon: daemon.to_owned(), fence })

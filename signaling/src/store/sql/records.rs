@@ -1,10 +1,10 @@
 //! What is recorded of meetings.
 
 use sluice_wire::signaling::MeetingId;
-use sqlx::any::{Any, AnyRow};
-use sqlx::{Row as _, Transaction};
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Row as _};
 
-use super::{SqlStore, maybe_time, page, signed, taken, time, unsigned};
+use super::{SqlStore, Statement, maybe_time, page, signed, taken, time, unsigned};
 use crate::clock::unix_millis;
 use crate::store::ownership::Lease;
 use crate::store::records::{
@@ -53,30 +53,8 @@ impl RecordStore for SqlStore {
         number: u64,
         writes: &'a [Durable],
     ) -> StoreFuture<'a, ()> {
-        Box::pin(async move {
-            let snapshot = writes.iter().rev().find_map(|write| match write {
-                Durable::Snapshot(text) => Some(text.as_str()),
-                _ => None,
-            });
-            let _turn = self.turn().await;
-            let mut transaction = self.pool.begin().await?;
-            let held = sqlx::query(FENCE)
-                .bind(lease.meeting.as_str())
-                .bind(lease.daemon.as_str())
-                .bind(signed(lease.fence))
-                .bind(snapshot)
-                .bind(signed(number))
-                .execute(&mut *transaction)
-                .await?;
-            if held.rows_affected() != 1 {
-                return written_before(&mut transaction, lease, number).await;
-            }
-            for write in writes {
-                apply(&mut transaction, lease, write).await.map_err(taken)?;
-            }
-            transaction.commit().await?;
-            Ok(())
-        })
+        let commit = Commit::new(lease, number, writes);
+        Box::pin(self.write(|connection| Box::pin(commit.run(connection))))
     }
 
     fn seats<'a>(&'a self, meeting: &'a MeetingId) -> StoreFuture<'a, Vec<Seat>> {
@@ -129,13 +107,7 @@ impl RecordStore for SqlStore {
     }
 
     fn audit<'a>(&'a self, entry: &'a AuditEntry) -> StoreFuture<'a, ()> {
-        Box::pin(async move {
-            let _turn = self.turn().await;
-            let mut transaction = self.pool.begin().await?;
-            note(&mut transaction, entry).await?;
-            transaction.commit().await?;
-            Ok(())
-        })
+        Box::pin(async move { self.execute(note(entry)).await.map(drop) })
     }
 
     fn audit_log<'a>(
@@ -156,30 +128,62 @@ impl RecordStore for SqlStore {
     }
 }
 
+/// The statements of a commit.
+struct Commit {
+    number: u64,
+    fence: Statement,
+    last_batch: Statement,
+    writes: Vec<Statement>,
+}
+
+impl Commit {
+    fn new(lease: &Lease, number: u64, writes: &[Durable]) -> Self {
+        let snapshot = writes.iter().rev().find_map(|write| match write {
+            Durable::Snapshot(text) => Some(text.as_str()),
+            _ => None,
+        });
+        let of_lease = |sql: &'static str| {
+            sqlx::query(sql)
+                .bind(lease.meeting.as_str())
+                .bind(lease.daemon.as_str())
+                .bind(signed(lease.fence))
+        };
+        Self {
+            number,
+            fence: of_lease(FENCE).bind(snapshot).bind(signed(number)),
+            last_batch: of_lease(LAST_BATCH),
+            writes: writes.iter().filter_map(|write| statement(lease, write)).collect(),
+        }
+    }
+
+    async fn run(self, connection: &mut AnyConnection) -> Result<(), StoreError> {
+        let held = self.fence.execute(&mut *connection).await?;
+        if held.rows_affected() != 1 {
+            return written_before(connection, self.last_batch, self.number).await;
+        }
+        for write in self.writes {
+            write.execute(&mut *connection).await.map_err(taken)?;
+        }
+        Ok(())
+    }
+}
+
 /// Whether the lease is good and only the number is not new: then all of it was written before.
 async fn written_before(
-    transaction: &mut Transaction<'_, Any>,
-    lease: &Lease,
+    connection: &mut AnyConnection,
+    last_batch: Statement,
     number: u64,
 ) -> Result<(), StoreError> {
-    let row = sqlx::query(LAST_BATCH)
-        .bind(lease.meeting.as_str())
-        .bind(lease.daemon.as_str())
-        .bind(signed(lease.fence))
-        .fetch_optional(&mut **transaction)
-        .await?;
+    let row = last_batch.fetch_optional(connection).await?;
     let row = row.filter(|_| number != UNNUMBERED).ok_or(StoreError::Fenced)?;
     let last: u64 = unsigned(&row, "batch")?;
     if last >= number { Ok(()) } else { Err(StoreError::Fenced) }
 }
 
-async fn apply(
-    transaction: &mut Transaction<'_, Any>,
-    lease: &Lease,
-    write: &Durable,
-) -> Result<(), sqlx::Error> {
+/// `None` for what is written with the fence.
+fn statement(lease: &Lease, write: &Durable) -> Option<Statement> {
     let id = lease.meeting.as_str();
-    let query = match write {
+    let statement = match write {
         Durable::Started { at } => sqlx::query(STARTED).bind(unix_millis(*at)).bind(id),
         Durable::Joined { participant, identity, display_name, role, at } => sqlx::query(JOINED)
             .bind(id)
@@ -202,17 +206,16 @@ async fn apply(
             .bind(signed(*seq))
             .bind(body.as_str())
             .bind(unix_millis(*at)),
-        Durable::Audit(entry) => return note(transaction, entry).await,
+        Durable::Audit(entry) => note(entry),
         Durable::Seat { participant, seat } => {
             sqlx::query(SEAT).bind(seat.as_str()).bind(id).bind(i64::from(*participant))
         }
-        // Written with the fence.
-        Durable::Snapshot(_) => return Ok(()),
+        Durable::Snapshot(_) => return None,
     };
-    query.execute(&mut **transaction).await.map(drop)
+    Some(statement)
 }
 
-async fn note(transaction: &mut Transaction<'_, Any>, entry: &AuditEntry) -> Result<(), sqlx::Error> {
+fn note(entry: &AuditEntry) -> Statement {
     sqlx::query(AUDIT)
         .bind(entry.account.as_deref())
         .bind(entry.meeting.as_ref().map(MeetingId::as_str))
@@ -220,9 +223,6 @@ async fn note(transaction: &mut Transaction<'_, Any>, entry: &AuditEntry) -> Res
         .bind(entry.action.as_str())
         .bind(entry.detail.to_string())
         .bind(unix_millis(entry.at))
-        .execute(&mut **transaction)
-        .await
-        .map(drop)
 }
 
 fn mark(row: &AnyRow) -> Result<RecordingMark, StoreError> {
