@@ -18,8 +18,24 @@ pub const DOWNLINK_SSRCS: u32 = 256;
 pub const MAX_DATAGRAM_BYTES: usize = 1_200;
 /// The largest plaintext of an SRTCP datagram (spec 4.1).
 pub const MAX_COMPOUND_BYTES: usize = 1_100;
-/// Opened packets that a shard retains at once: a full receive batch of coalesced super-packets and then some, 10 MiB.
-pub const POOL_SLOTS: usize = 8_192;
+/// Opened packets that a shard holds at once: a second of what 300 publishers of 2 Mbit/s send, 75 MiB if a shard has so much
+/// to do. Fuller shards forget sooner.
+pub const POOL_SLOTS: usize = 65_536;
+/// Opened packets of at most [`SMALL_SLOT_BYTES`] that a shard holds beside these, 10 MiB: a second of 600 voices.
+pub const SMALL_POOL_SLOTS: usize = 32_768;
+/// Bytes of a small slot: most packets of sound, with a redundant frame or two.
+pub const SMALL_SLOT_BYTES: usize = 320;
+/// One part in so many of the pool is kept free of what was forwarded already, for what comes: a full receive batch of
+/// coalesced super-packets and then some.
+pub const POOL_RESERVE_PART: usize = 8;
+/// Packets that may wait for the flush before it interrupts a receive batch.
+pub const MAX_WAITING_PACKETS: usize = POOL_SLOTS / POOL_RESERVE_PART;
+/// Forwarded packets are kept for so long: what comes later than this is of no use to a conversation, nor to most broadcasts.
+pub const HISTORY_AGE: Duration = Duration::from_secs(1);
+/// Packets of a video encoding that can be found in the history: a second of 4 Mbit/s.
+pub const INDEXED_VIDEO_PACKETS: usize = 512;
+/// Packets of a sound that can be found in the history: a second of frames of 20 ms.
+pub const INDEXED_AUDIO_PACKETS: usize = 64;
 /// Packets of one encoding that wait to be forwarded: a few key frames of 1080p, of about 60 packets each.
 pub const MAX_PENDING_PACKETS: usize = 256;
 /// Room for waiting packets that every encoding has from the start: a key frame, so that none makes it grow.

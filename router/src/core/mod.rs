@@ -23,6 +23,7 @@ mod demand;
 #[doc(hidden)]
 pub mod fuzzing;
 mod header;
+mod history;
 mod ids;
 mod key_frame;
 mod layers;

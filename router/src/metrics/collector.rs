@@ -61,11 +61,12 @@ const COUNTERS: [(&str, &str, Number); 33] = [
 ];
 
 /// As [`COUNTERS`], for what goes up and down.
-const GAUGES: [(&str, &str, Number); 5] = [
+const GAUGES: [(&str, &str, Number); 6] = [
     ("sessions", "Sessions, closing ones included", |s| s.gauges.sessions as u64),
     ("rooms", "Rooms", |s| s.gauges.rooms as u64),
     ("tracks", "Published tracks", |s| s.gauges.tracks as u64),
-    ("pool_slots_in_use", "Packets in the pool", |s| s.gauges.pool_slots_in_use as u64),
+    ("waiting_packets", "Packets that were not forwarded yet", |s| s.gauges.waiting_packets as u64),
+    ("history_packets", "Forwarded packets that are kept", |s| s.gauges.history_packets as u64),
     ("segmentation", "1 while the kernel segments UDP datagrams", |s| s.segments.into()),
 ];
 

@@ -123,7 +123,7 @@ impl SimRouter {
     #[must_use]
     pub fn held(&self) -> (usize, usize, usize) {
         self.shards.iter().map(Shard::gauges).fold((0, 0, 0), |(sessions, rooms, packets), gauges| {
-            (sessions + gauges.sessions, rooms + gauges.rooms, packets + gauges.pool_slots_in_use)
+            (sessions + gauges.sessions, rooms + gauges.rooms, packets + gauges.waiting_packets)
         })
     }
 

@@ -206,6 +206,8 @@ pub struct ShardGauges {
     pub rooms: usize,
     /// Published tracks.
     pub tracks: usize,
-    /// Packets in the pool.
-    pub pool_slots_in_use: usize,
+    /// Packets that came and were not forwarded yet.
+    pub waiting_packets: usize,
+    /// Packets that were forwarded and are kept, to be sent again.
+    pub history_packets: usize,
 }

@@ -41,6 +41,7 @@ struct Pass<'a> {
 impl Shard {
     /// Forwards what is pending and may leave by now, as far as it fits.
     pub(super) fn flush_media(&mut self, now: Time, batch: &mut TransmitBatch) -> Drained {
+        self.history.forget(now, &mut self.pool);
         // What waited goes before what has just come.
         let due = self.paced.partition_point(|(at, _)| *at <= now);
         for rest in self.paced.drain(..due).rev() {
@@ -114,7 +115,7 @@ impl Shard {
             if drained == Drained::Done {
                 encoding.flushed_subscribers = 0;
                 for packet in encoding.pending.drain(..std::mem::take(&mut encoding.flushing)) {
-                    self.pool.give_back(packet.slot);
+                    self.history.keep(from, &mut encoding.history, packet);
                 }
             }
         }

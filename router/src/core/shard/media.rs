@@ -39,12 +39,22 @@ impl Shard {
         meta: DatagramMeta,
         datagram: &[u8],
     ) -> Result<(), DropReason> {
-        let slot = self.pool.take().ok_or(DropReason::PoolFull)?;
+        let slot = self.take_slot(datagram.len()).ok_or(DropReason::PoolFull)?;
         match self.open_and_judge(now, key, meta, datagram, &slot) {
             Ok((encoding, packet)) => self.hold_until_flush(encoding, &packet, slot),
             Err(reason) => {
                 self.pool.give_back(slot);
                 Err(reason)
+            }
+        }
+    }
+
+    /// A place for a packet, if need be that of the oldest that was forwarded.
+    fn take_slot(&mut self, len: usize) -> Option<PoolSlot> {
+        loop {
+            let slot = self.pool.take(len);
+            if slot.is_some() || !self.history.forget_oldest(&mut self.pool) {
+                return slot;
             }
         }
     }

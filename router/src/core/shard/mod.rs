@@ -29,9 +29,10 @@ pub use self::api::{
 };
 use super::batch::TransmitBatch;
 use super::counters::{Counters, DropReason};
+use super::history::History;
 use super::ids::{EncodingRef, RoomKey, SessionKey, TrackKey};
 use super::limits::{
-    EXPECTED_WAITING_ENCODINGS, MAX_DATAGRAM_BYTES, MAX_EVENTS, MAX_PENDING_PACKETS, POOL_SLOTS,
+    EXPECTED_WAITING_ENCODINGS, MAX_DATAGRAM_BYTES, MAX_EVENTS, MAX_PENDING_PACKETS, MAX_WAITING_PACKETS,
     ROOM_TICK_PHASES, TICK_PHASES,
 };
 use super::policy::Policy;
@@ -54,6 +55,7 @@ pub struct Shard {
     room_names: BTreeMap<Box<str>, RoomKey>,
     tracks: SlotMap<TrackKey, Track>,
     pool: PacketPool,
+    history: History,
     /// Encodings with packets to forward now, each with the time since when. An encoding with pending packets is either here
     /// or in `paced`.
     dirty: VecDeque<(Time, EncodingRef)>,
@@ -96,6 +98,7 @@ impl Shard {
             room_names: BTreeMap::new(),
             tracks: SlotMap::with_key(),
             pool: PacketPool::new(),
+            history: History::default(),
             dirty: VecDeque::with_capacity(EXPECTED_WAITING_ENCODINGS),
             paced: VecDeque::with_capacity(EXPECTED_WAITING_ENCODINGS),
             is_full: false,
@@ -159,7 +162,7 @@ impl Shard {
     /// The receive batch should be interrupted by a flush: buffers are nearly full.
     #[must_use]
     pub fn wants_flush(&self) -> bool {
-        self.is_full || self.pool.in_use() > POOL_SLOTS - MAX_PENDING_PACKETS
+        self.is_full || self.waiting_packets() > MAX_WAITING_PACKETS - MAX_PENDING_PACKETS
     }
 
     /// The counters as they are.
@@ -175,8 +178,14 @@ impl Shard {
             sessions: self.sessions.len(),
             rooms: self.rooms.len(),
             tracks: self.tracks.len(),
-            pool_slots_in_use: self.pool.in_use(),
+            waiting_packets: self.waiting_packets(),
+            history_packets: self.history.len(),
         }
+    }
+
+    /// Packets that were not forwarded yet.
+    fn waiting_packets(&self) -> usize {
+        self.pool.in_use() - self.history.len()
     }
 
     fn emit(&mut self, event: Event) {
