@@ -154,12 +154,15 @@ impl LossDetector {
 
     /// Begins anew behind `index`: nothing before is missed. For a stream that nobody wanted until then.
     pub fn pass_over(&mut self, index: u64) {
-        self.next = index + 1;
+        self.next = if self.next == NOT_BEGUN { index + 1 } else { self.next.max(index + 1) };
         self.forget();
     }
 
     /// Misses nothing any more of what has not come so far.
     pub fn forget(&mut self) {
+        if self.next_at == Time::MAX {
+            return;
+        }
         self.missing.clear();
         self.watch = u64::MAX;
         self.next_at = Time::MAX;
