@@ -46,7 +46,6 @@ impl History {
     }
 
     /// The packet of `of` with this uplink index; `None` if it is gone, or never came.
-    #[cfg_attr(not(test), expect(dead_code, reason = "who answers requests to send again asks it"))]
     pub(crate) fn find(&self, of: EncodingRef, index: &Index, uplink_index: u64) -> Option<&Packet> {
         let number = index.numbers[index.place(uplink_index)];
         let (kept, packet) = self.kept.get(number.wrapping_sub(self.oldest) as usize)?;

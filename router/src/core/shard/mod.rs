@@ -7,8 +7,10 @@ mod demands;
 mod follow;
 mod forward;
 mod lifecycle;
+mod losses;
 mod media;
 mod publish;
+mod resend;
 mod rtcp;
 mod share;
 mod states;
@@ -61,6 +63,12 @@ pub struct Shard {
     dirty: VecDeque<(Time, EncodingRef)>,
     /// Encodings whose next packets wait for their time, in the order of these times.
     paced: VecDeque<(Time, EncodingRef)>,
+    /// Sessions with packets to be sent again, each with the time from when, in order of these times.
+    resending: VecDeque<(Time, SessionKey)>,
+    /// Encodings of which something is missing.
+    lossy: Vec<EncodingRef>,
+    /// When these are to be looked at.
+    next_loss: Time,
     /// An encoding's pending list is full.
     is_full: bool,
     /// Sessions with something to say, in order.
@@ -101,6 +109,9 @@ impl Shard {
             history: History::default(),
             dirty: VecDeque::with_capacity(EXPECTED_WAITING_ENCODINGS),
             paced: VecDeque::with_capacity(EXPECTED_WAITING_ENCODINGS),
+            resending: VecDeque::new(),
+            lossy: Vec::new(),
+            next_loss: Time::MAX,
             is_full: false,
             talkative: VecDeque::new(),
             phases: std::array::from_fn(|_| Vec::new()),
@@ -137,8 +148,9 @@ impl Shard {
     /// Seals what waits to be sent into `batch` until it is full or nothing is left.
     pub fn poll_transmit(&mut self, now: Time, batch: &mut TransmitBatch) -> Drained {
         // Control first: media must not use up what an unvalidated address may be sent before its challenge has gone there. And
-        // again last: media makes slots show something else.
+        // again last: media makes slots show something else. What is sent again was due before what is new.
         if self.flush_control(now, batch) == Drained::BatchFull
+            || self.flush_resends(now, batch) == Drained::BatchFull
             || self.flush_media(now, batch) == Drained::BatchFull
         {
             return Drained::BatchFull;
@@ -156,7 +168,9 @@ impl Shard {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
         let paced = self.paced.front().map_or(Time::MAX, |(at, _)| *at);
-        (!self.sessions.is_empty()).then_some(self.next_tick.min(paced))
+        let resending = self.resending.front().map_or(Time::MAX, |(at, _)| *at);
+        let next = self.next_tick.min(paced).min(resending).min(self.next_loss);
+        (!self.sessions.is_empty()).then_some(next)
     }
 
     /// The receive batch should be interrupted by a flush: buffers are nearly full.
