@@ -57,6 +57,7 @@ impl ClientSession {
             }
             self.tend_receivers(now);
         }
+        self.tend_repair(now);
         self.send_states(now);
         if is_tick {
             self.send_duties(now);
@@ -142,6 +143,7 @@ impl ClientSession {
         let wants_move = self.liveness.take_move(now);
         let sign = self.liveness.take_sign(now);
         let token = (sign == Some(Sign::Ping)).then(|| self.rng.next_u64());
+        self.ping = token.map(|token| (token, now)).or(self.ping);
         let remote = self.remote;
         if asked.is_empty() && !wants_move && sign.is_none() {
             return;
@@ -197,7 +199,7 @@ impl ClientSession {
     }
 
     /// Seals one compound: an empty RR of the control SSRC, then what `write` adds.
-    fn send_compound(
+    pub(super) fn send_compound(
         &mut self,
         now: Time,
         to: SocketAddr,

@@ -16,6 +16,8 @@ mod liveness;
 mod out_queue;
 mod publish;
 mod receive;
+mod repair;
+mod sent;
 mod source;
 mod states_in;
 mod uplink;
@@ -28,6 +30,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sluice_wire::classify::{Class, classify};
 use sluice_wire::control::{AckEntry, CloseCode, ShownSlot, WANTED_PER_PAGE, WantedSlot};
+use sluice_wire::repair::ResendBook;
 use sluice_wire::srtp::{Cryptex, InboundSrtp, KeyError, OpenError, OutboundSrtp};
 use sluice_wire::ssrc::SsrcBlock;
 use sluice_wire::state_sync::PageOutbox;
@@ -108,6 +111,12 @@ pub struct ClientSession {
     acks: Vec<AckEntry>,
     echoes: Vec<(SocketAddr, Echo)>,
     next_report: Time,
+    /// When something that is missing is to be asked for or given up.
+    next_repair: Time,
+    /// What the router was sent again.
+    resends: ResendBook,
+    /// The last ping that is not answered, and when it was sent.
+    ping: Option<(u64, Time)>,
     /// The most that this end wants to receive, bit/s, and when that is said next; `None` until there is a limit.
     receive_limit: Option<(u64, Time)>,
     out: OutQueue,
@@ -151,6 +160,9 @@ impl ClientSession {
             acks: Vec::new(),
             echoes: Vec::new(),
             next_report: now + control_out::REPORT_INTERVAL,
+            next_repair: Time::MAX,
+            resends: ResendBook::new(),
+            ping: None,
             receive_limit: None,
             out: OutQueue::default(),
             events: VecDeque::new(),
@@ -263,7 +275,7 @@ impl ClientSession {
             Phase::Closing { next_at, .. } => Some(next_at),
             Phase::Open => {
                 let pages = [self.published.next_at(), self.wanted.next_at()].into_iter().flatten();
-                pages.chain([self.liveness.next_tick()]).min()
+                pages.chain([self.liveness.next_tick(), self.next_repair]).min()
             }
         }
     }
@@ -288,7 +300,7 @@ impl ClientSession {
         self.downlink.streams() - 1
     }
 
-    /// Smoothed round-trip time to the router by sender and receiver reports.
+    /// Smoothed round-trip time to the router by sender and receiver reports, and by pings.
     #[must_use]
     pub const fn rtt(&self) -> Option<Duration> {
         self.rtt

@@ -181,6 +181,12 @@ impl LossDetector {
         if self.next == NOT_BEGUN { None } else { Some(self.next - 1) }
     }
 
+    /// Whether a packet may still come: it is missing and not given up, or ahead of all that came.
+    #[must_use]
+    pub fn waits_for(&self, index: u64) -> bool {
+        index >= self.next || self.missing.binary_search_by_key(&index, |missing| missing.index).is_ok()
+    }
+
     /// Packets that are missing and not given up.
     #[must_use]
     pub const fn missing(&self) -> usize {
