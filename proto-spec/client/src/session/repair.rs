@@ -14,14 +14,16 @@ use sluice_wire::track::TrackId;
 use super::{ClientSession, MAX_DATAGRAM_BYTES, Phase};
 use crate::media::Codec;
 
-/// The least time that video waits for what is missing: half a dozen attempts on a short way.
-const MIN_VIDEO_PATIENCE: Duration = Duration::from_millis(150);
+/// The least time that video waits for what is missing: a key frame does not come sooner.
+const MIN_VIDEO_PATIENCE: Duration = Duration::from_millis(200);
 /// The most: a picture that stands for longer is a freeze, and a key frame ends it sooner.
-const MAX_VIDEO_PATIENCE: Duration = Duration::from_millis(500);
-/// Between these, it waits for three attempts: the tolerance for reordering and their round trips.
-const VIDEO_PATIENCE_SLACK: Duration = Duration::from_millis(50);
-/// Sound waits for so long: what comes later would be heard as a delay of everything.
-const AUDIO_PATIENCE: Duration = Duration::from_millis(100);
+const MAX_VIDEO_PATIENCE: Duration = Duration::from_millis(600);
+/// Between these it waits for four attempts, in which the router may have to ask as well.
+const VIDEO_PATIENCE_SLACK: Duration = Duration::from_millis(100);
+/// Sound waits for two attempts.
+const AUDIO_PATIENCE_SLACK: Duration = Duration::from_millis(40);
+/// But no longer: what comes later would be heard as a delay of everything.
+const MAX_AUDIO_PATIENCE: Duration = Duration::from_millis(150);
 /// Bytes of NACKs in one datagram, so that they fit beside the compound's first packet.
 const MAX_NACK_BYTES: usize = 1_000;
 /// Bytes of a NACK without numbers, and of a PLI.
@@ -30,9 +32,9 @@ const FEEDBACK_BYTES: usize = 12;
 /// How long a slot waits for what is missing.
 pub(super) fn patience(codec: Codec, rtt: Duration) -> Patience {
     let useful_for = if codec.is_video() {
-        (rtt * 3 + VIDEO_PATIENCE_SLACK).clamp(MIN_VIDEO_PATIENCE, MAX_VIDEO_PATIENCE)
+        (rtt * 4 + VIDEO_PATIENCE_SLACK).clamp(MIN_VIDEO_PATIENCE, MAX_VIDEO_PATIENCE)
     } else {
-        AUDIO_PATIENCE
+        (rtt * 9 / 4 + AUDIO_PATIENCE_SLACK).min(MAX_AUDIO_PATIENCE)
     };
     Patience { useful_for, fec_grace: Duration::ZERO }
 }

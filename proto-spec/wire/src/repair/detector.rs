@@ -299,11 +299,11 @@ impl LossDetector {
         Some(missing)
     }
 
-    /// A packet came by itself after it was missed. One that is as late as a round trip may have been sent again further up, which
-    /// says nothing of the way here.
+    /// A packet came by itself after it was missed. One that is half a round trip late may have been sent again further up, which
+    /// says nothing of the way here: to wait for it would only delay requests for what was lost on this one.
     fn note_reordering(&mut self, missing: &Missing, now: Time) {
         let lateness = now.saturating_since(missing.shown_at);
-        if lateness >= self.rtt {
+        if lateness >= self.rtt / 2 {
             return;
         }
         let behind = (self.next - missing.shown_by + 1).min(MAX_REORDER_PACKETS);

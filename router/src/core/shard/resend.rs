@@ -66,9 +66,14 @@ impl Shard {
         let origin = origin.ok_or(ResendRefusal::NotHeld)?;
         let resend = Resend { slot: slot_number, origin };
         let packet = self.held(&resend).ok_or(ResendRefusal::NotHeld)?;
+        let arrival = packet.incoming.arrival;
         let bytes = packet.header.len() + rtx::OSN_BYTES + usize::from(packet.payload.len);
         let session = self.sessions.get_mut(key).ok_or(ResendRefusal::NotHeld)?;
         let rtt = session.rtt.unwrap_or(DEFAULT_RTT);
+        // One that came late has only just been sent for the first time: the request crossed it. A quarter is for jitter.
+        if now < arrival + rtt * 3 / 4 {
+            return Err(ResendRefusal::TooSoon);
+        }
         session.resends.book.admit(now, rtt, slot_number, origin.out, bytes)?;
         if session.resends.waiting.is_empty() {
             self.queue_resends(now, key);
