@@ -100,6 +100,11 @@ impl SlotReceiver {
         let Some(index) = index.filter(|index| self.losses.on_recovered(*index, now)) else {
             return Ok(None);
         };
+        if rtp.payload().is_empty() {
+            // The router says that there is nothing to wait for.
+            self.give_up(now, frames);
+            return Ok(Some(None));
+        }
         self.stats.packets_recovered += 1;
         Ok(Some(self.take(now, index, rtp, subject, frames)))
     }

@@ -79,6 +79,8 @@ pub(crate) struct Origin {
     pub(crate) index: u64,
     /// 48-bit index on the slot.
     pub(crate) out: u64,
+    /// Nothing was sent under it: its packet was lost before the router.
+    pub(crate) is_open: bool,
     timestamp_offset: u32,
     tl0_offset: u8,
     vp8_offset: PictureNumbers,
@@ -327,6 +329,7 @@ impl Rewriter {
             encoding: segment.source,
             index,
             out,
+            is_open: self.history.as_deref().is_some_and(|history| history.is_open(out)),
             timestamp_offset: segment.timestamp_offset,
             tl0_offset: segment.tl0_offset,
             vp8_offset: PictureNumbers { picture_id, tl0_pic_idx: segment.vp8_tl0_offset },

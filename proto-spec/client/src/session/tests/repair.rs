@@ -112,7 +112,11 @@ fn the_router_gets_again_what_it_misses_but_not_without_end() {
     });
     assert_eq!(again.collect::<Vec<_>>(), [1_100, 1_200]);
     let stats = stage.session.stats();
-    assert_eq!((stats.rtx_sent, stats.resends_refused, stats.nacks_received), (3, 2 + 497, 500), "a number that is named twice is one wish");
+    assert_eq!(
+        (stats.rtx_sent, stats.resends_refused, stats.nacks_received),
+        (3, 2 + 497, 500),
+        "a number that is named twice is one wish"
+    );
 }
 
 #[test]
