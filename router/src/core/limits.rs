@@ -48,6 +48,23 @@ pub const PACING_QUANTUM_PACKETS: usize = 10;
 /// What is beyond a quantum leaves this much later: as fast as gigabit Ethernet, so that a key frame is no burst in anybody's
 /// switch, and the 40 packets of one are out after a third of a millisecond.
 pub const PACING_INTERVAL: Duration = Duration::from_micros(100);
+/// What waits for a receiver's pacer is looked at this often: often enough that a probe has several bursts.
+pub const PACER_INTERVAL: Duration = Duration::from_millis(4);
+/// Packets that wait for a receiver's pacer: several key frames. Beyond that what comes is dropped, and a key frame asked for.
+pub const MAX_PACED_PACKETS: usize = 512;
+/// Bit/s at which a receiver's path is first used unless configuration says otherwise: sound and one small picture or two, while
+/// the first probes are under way.
+pub const START_DOWNLINK_BPS: u64 = 1_000_000;
+/// The lowest estimate of a path, bit/s: sound alone.
+pub const MIN_DOWNLINK_BPS: u64 = 50_000;
+/// The highest, bit/s: a gallery of 49 and a screen.
+pub const MAX_DOWNLINK_BPS: u64 = 50_000_000;
+/// A peer that has given no feedback for so long since media began gives none: it is sent what it wants.
+pub const FEEDBACK_GRACE: Duration = Duration::from_secs(2);
+/// A budget that fell by one part in so many is shared at once.
+pub const URGENT_SHARE_PART: u64 = 20;
+/// Bytes of a packet of padding, with its header and tag.
+pub const PADDING_BYTES: usize = 1_150;
 /// Bytes of a transmit batch: at least one subscriber's share of a flush, and a worthwhile sendmmsg.
 pub const BATCH_BYTES: usize = 1 << 20;
 /// Segments of one segmented send: the kernel's UDP_MAX_SEGMENTS.

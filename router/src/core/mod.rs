@@ -19,6 +19,7 @@ mod batch;
 pub mod benchmarking;
 mod counters;
 mod demand;
+mod downlink;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -47,6 +48,6 @@ pub use self::path::Path;
 pub use self::policy::{DEFAULT_VIDEOS_PER_RECEIVER, DEFAULT_VOICES, MAX_VOICES, Policy, Preset};
 pub use self::resends::ResendRefusal;
 pub use self::shard::{
-    Command, DatagramMeta, Drained, EndReason, Event, OpenRefused, OpenRequest, Rights, Shard, ShardConfig,
-    ShardGauges,
+    Command, DatagramMeta, Drained, EndReason, Event, OpenRefused, OpenRequest, Rights, SessionQuality,
+    Shard, ShardConfig, ShardGauges,
 };

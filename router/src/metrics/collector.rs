@@ -20,7 +20,7 @@ pub(super) struct RouterCollector {
 type Number = fn(&ShardSnapshot) -> u64;
 
 /// Name (without the `_total` that the encoder adds), help, and where the number is.
-const COUNTERS: [(&str, &str, Number); 42] = [
+const COUNTERS: [(&str, &str, Number); 45] = [
     ("datagrams_received", "Datagrams handed to the shard", |s| s.counters.datagrams_in),
     ("received_bytes", "UDP payload received", |s| s.counters.bytes_in),
     ("sent_bytes", "UDP payload sealed for sending", |s| s.counters.bytes_out),
@@ -28,6 +28,9 @@ const COUNTERS: [(&str, &str, Number); 42] = [
     ("rtcp_received", "SRTCP datagrams that authenticated", |s| s.counters.rtcp_in),
     ("rtp_sent", "RTP packets sealed for receivers", |s| s.counters.rtp_out),
     ("rtcp_sent", "SRTCP datagrams sealed", |s| s.counters.rtcp_out),
+    ("padding_sent", "Packets of padding sealed", |s| s.counters.padding_out),
+    ("paced_packets", "RTP packets that waited for a receiver's pacer", |s| s.counters.paced),
+    ("feedback_received", "Feedback messages of receivers", |s| s.counters.feedback_in),
     ("rtp_lost", "RTP packets missing on uplinks", |s| s.counters.rtp_lost_in),
     ("nacks_received", "NACKs of receivers, one per stream", |s| s.counters.nacks_in),
     ("nacked_packets", "Packets that receivers asked for again", |s| s.counters.packets_asked_in),

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use sluice_router::core::limits::START_DOWNLINK_BPS;
 use sluice_router::core::{
     Command, Counters, DatagramMeta, Drained, DropReason, Event, OpenRequest, Policy, Rights, Shard,
     ShardConfig, TransmitBatch,
@@ -36,7 +37,12 @@ impl SimRouter {
             shards: (0..shards)
                 .map(|number| {
                     Shard::new(
-                        ShardConfig { number, addresses: vec![address], policy: Policy::default() },
+                        ShardConfig {
+                            number,
+                            addresses: vec![address],
+                            policy: Policy::default(),
+                            start_bps: START_DOWNLINK_BPS,
+                        },
                         seed(),
                     )
                 })
@@ -117,6 +123,12 @@ impl SimRouter {
             }
             while shard.poll_event().is_some() {}
         }
+    }
+
+    /// How the session of a participant fares.
+    #[must_use]
+    pub fn quality(&self, id: ParticipantId) -> Option<sluice_router::core::SessionQuality> {
+        self.shards[self.home].quality(ROOM, id)
     }
 
     /// Sessions, rooms and retained packets of all shards.

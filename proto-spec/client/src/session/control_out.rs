@@ -48,6 +48,7 @@ impl ClientSession {
         }
         self.answer_echoes(now);
         self.send_receive_limit(now);
+        self.tend_congestion(now);
         let is_tick = self.liveness.tick(now);
         if is_tick {
             match self.liveness.find(now) {

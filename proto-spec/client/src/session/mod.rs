@@ -11,6 +11,7 @@
 mod control_in;
 mod control_out;
 mod event;
+mod feedback;
 mod gate;
 mod liveness;
 mod out_queue;
@@ -38,6 +39,7 @@ use sluice_wire::ticket::{PROTOCOL_VERSION, Ticket};
 use sluice_wire::time::Time;
 
 pub use self::event::{Event, ReceivedFrame, SessionStats, SlotStats};
+use self::feedback::Congestion;
 use self::liveness::Liveness;
 use self::out_queue::OutQueue;
 pub use self::out_queue::Transmit;
@@ -97,6 +99,7 @@ pub struct ClientSession {
     phase: Phase,
     liveness: Liveness,
     next_transport: u16,
+    congestion: Congestion,
     streams: Vec<UplinkStream>,
     tracks: Vec<UplinkTrack>,
     published: PageOutbox,
@@ -148,6 +151,7 @@ impl ClientSession {
             phase: Phase::Open,
             liveness: Liveness::new(now),
             next_transport: 0,
+            congestion: Congestion::new(),
             streams,
             tracks: Vec::new(),
             published: PageOutbox::default(),
@@ -275,7 +279,8 @@ impl ClientSession {
             Phase::Closing { next_at, .. } => Some(next_at),
             Phase::Open => {
                 let pages = [self.published.next_at(), self.wanted.next_at()].into_iter().flatten();
-                pages.chain([self.liveness.next_tick(), self.next_repair]).min()
+                let ticks = [self.liveness.next_tick(), self.next_repair];
+                pages.chain(ticks).chain(self.congestion.poll_timeout()).min()
             }
         }
     }

@@ -290,14 +290,22 @@ impl ClientSession {
     pub(super) fn handle_rtp(&mut self, now: Time, datagram: &[u8]) -> Result<(), OpenError> {
         let mut plain = [0; MAX_DATAGRAM_BYTES];
         let opened = self.inbound.open_rtp(datagram, &mut plain)?;
+        let is_padding = opened.role == StreamRole::Rtx && opened.stream.0 == 0;
+        self.stats.rtp_received += u64::from(is_padding || opened.role == StreamRole::Media);
+        let rtp = RtpPacket::parse(&plain[..opened.len]).map_err(|_| OpenError::Malformed)?;
+        if let Some(sequence) = MediaExtensions::read(&rtp).transport_sequence {
+            self.congestion.on_arrival(now, sequence);
+        }
+        if is_padding {
+            self.stats.padding_received += 1;
+            return Ok(());
+        }
         let Some(slot) = opened.stream.0.checked_sub(1) else { return Err(OpenError::Malformed) };
         match opened.role {
             StreamRole::Media => {}
             StreamRole::Rtx => return self.handle_rtx(now, slot, &mut plain[..opened.len]),
             StreamRole::Fec => return Err(OpenError::Malformed),
         }
-        self.stats.rtp_received += 1;
-        let rtp = RtpPacket::parse(&plain[..opened.len]).map_err(|_| OpenError::Malformed)?;
         let mut frames = Vec::new();
         let receiver = self.receivers.entry(slot).or_insert_with(|| SlotReceiver::new(slot));
         let handled = receiver.on_packet(now, opened.index, &rtp, datagram.len(), &mut frames);

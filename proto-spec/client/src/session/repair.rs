@@ -189,6 +189,7 @@ impl ClientSession {
         let sealed = self.outbound.seal_rtp(rtx_index, header, payload, space).unwrap_or(0);
         self.out.commit(self.remote, reserved, sealed);
         sending.next_rtx += 1;
+        self.congestion.on_sent(now, self.next_transport, sealed);
         self.next_transport = self.next_transport.wrapping_add(1);
         self.liveness.on_sent(now);
         self.stats.rtx_sent += 1;

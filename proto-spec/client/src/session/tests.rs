@@ -87,6 +87,10 @@ impl Stage {
             if matches!(classify(transmit.payload), Class::Rtp { .. }) {
                 let opened = self.inbound.open_rtp(transmit.payload, &mut plain).unwrap();
                 let rtp = RtpPacket::parse(&plain[..opened.len]).unwrap();
+                if opened.role == StreamRole::Rtx && opened.stream == StreamIndex::CONTROL {
+                    // Padding.
+                    continue;
+                }
                 if opened.role == StreamRole::Rtx {
                     heard.rtx.push(plain[..opened.len].to_vec());
                     continue;

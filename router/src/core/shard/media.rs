@@ -6,7 +6,7 @@ use sluice_wire::payload_type::PayloadType;
 use sluice_wire::repair::rtx;
 use sluice_wire::rtp::RtpPacket;
 use sluice_wire::srtp::OpenedRtp;
-use sluice_wire::ssrc::StreamRole;
+use sluice_wire::ssrc::{StreamIndex, StreamRole};
 use sluice_wire::time::Time;
 use sluice_wire::track::TrackKind;
 
@@ -43,7 +43,11 @@ impl Shard {
     ) -> Result<(), DropReason> {
         let slot = self.take_slot(datagram.len()).ok_or(DropReason::PoolFull)?;
         match self.open_and_judge(now, key, meta, datagram, &slot) {
-            Ok((encoding, packet)) => self.hold_until_flush(encoding, &packet, slot),
+            Ok(Some((encoding, packet))) => self.hold_until_flush(encoding, &packet, slot),
+            Ok(None) => {
+                self.pool.give_back(slot);
+                Ok(())
+            }
             Err(reason) => {
                 self.pool.give_back(slot);
                 Err(reason)
@@ -61,6 +65,7 @@ impl Shard {
         }
     }
 
+    /// Opens a packet; `None` if it was padding.
     fn open_and_judge(
         &mut self,
         now: Time,
@@ -68,7 +73,7 @@ impl Shard {
         meta: DatagramMeta,
         datagram: &[u8],
         slot: &PoolSlot,
-    ) -> Result<(EncodingRef, Judged), DropReason> {
+    ) -> Result<Option<(EncodingRef, Judged)>, DropReason> {
         let session = self.sessions.get_mut(key).ok_or(DropReason::UnknownSsrc)?;
         if session.is_closing() {
             return Err(DropReason::Closing);
@@ -80,6 +85,7 @@ impl Shard {
         let extensions = rtp.as_ref().map(MediaExtensions::read).unwrap_or_default();
         let newest =
             extensions.transport_sequence.is_some_and(|sequence| session.note_transport_sequence(sequence));
+        let is_padding = opened.role == StreamRole::Rtx && opened.stream == StreamIndex(0);
         let target = match opened.role {
             StreamRole::Media | StreamRole::Rtx => session
                 .streams
@@ -92,9 +98,15 @@ impl Shard {
         let judged =
             rtp.map_err(|_| DropReason::Malformed).map(|rtp| Judged::new(&rtp, opened, meta, extensions));
         self.on_authenticated(now, key, meta, datagram.len(), newest);
+        if let Some(sequence) = extensions.transport_sequence {
+            self.note_arrival(key, meta, sequence);
+        }
+        if is_padding {
+            return Ok(None);
+        }
         let (target, mut judged) = (target?, judged?);
         self.account(target, &mut judged, slot)?;
-        Ok((target, judged))
+        Ok(Some((target, judged)))
     }
 
     /// Checks the packet against its track and takes it into the encoding's statistics.

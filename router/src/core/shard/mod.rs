@@ -1,6 +1,7 @@
 //! The shard: what it owns and how it is driven.
 
 mod api;
+mod congestion;
 mod control_out;
 mod datagram;
 mod demands;
@@ -9,7 +10,9 @@ mod forward;
 mod lifecycle;
 mod losses;
 mod media;
+mod pace;
 mod publish;
+mod quality;
 mod resend;
 mod rtcp;
 mod share;
@@ -29,6 +32,7 @@ pub use self::api::{
     Command, DatagramMeta, Drained, EndReason, Event, OpenRefused, OpenRequest, Rights, ShardConfig,
     ShardGauges,
 };
+pub use self::quality::SessionQuality;
 use super::batch::TransmitBatch;
 use super::counters::{Counters, DropReason};
 use super::history::History;
@@ -50,6 +54,8 @@ pub struct Shard {
     addresses: Vec<SocketAddr>,
     /// Of rooms that are told no other.
     policy: Policy,
+    /// Bit/s at which paths are first used.
+    start_bps: u64,
     rng: ChaCha20Rng,
     ssrcs: SsrcTable,
     sessions: SlotMap<SessionKey, Session>,
@@ -69,6 +75,14 @@ pub struct Shard {
     lossy: Vec<EncodingRef>,
     /// When these are to be looked at.
     next_loss: Time,
+    /// Sessions for which something waits for their pacer, each once.
+    pacing: VecDeque<SessionKey>,
+    /// When these are looked at next.
+    next_pace: Time,
+    /// How many of these are still to be looked at in the round that is under way.
+    pacers_left: usize,
+    /// Publishers to whom feedback is due, each with its time, in order.
+    reporting: VecDeque<(Time, SessionKey)>,
     /// An encoding's pending list is full.
     is_full: bool,
     /// Sessions with something to say, in order.
@@ -99,6 +113,7 @@ impl Shard {
         Self {
             addresses: config.addresses,
             policy: config.policy,
+            start_bps: config.start_bps,
             rng: ChaCha20Rng::from_seed(seed),
             ssrcs: SsrcTable::new(config.number),
             sessions: SlotMap::with_key(),
@@ -112,6 +127,10 @@ impl Shard {
             resending: VecDeque::new(),
             lossy: Vec::new(),
             next_loss: Time::MAX,
+            pacing: VecDeque::new(),
+            next_pace: Time::ZERO,
+            pacers_left: 0,
+            reporting: VecDeque::new(),
             is_full: false,
             talkative: VecDeque::new(),
             phases: std::array::from_fn(|_| Vec::new()),
@@ -147,10 +166,12 @@ impl Shard {
 
     /// Seals what waits to be sent into `batch` until it is full or nothing is left.
     pub fn poll_transmit(&mut self, now: Time, batch: &mut TransmitBatch) -> Drained {
+        self.report_arrivals(now);
         // Control first: media must not use up what an unvalidated address may be sent before its challenge has gone there. And
         // again last: media makes slots show something else. What is sent again was due before what is new.
         if self.flush_control(now, batch) == Drained::BatchFull
             || self.flush_resends(now, batch) == Drained::BatchFull
+            || self.flush_paced(now, batch) == Drained::BatchFull
             || self.flush_media(now, batch) == Drained::BatchFull
         {
             return Drained::BatchFull;
@@ -168,9 +189,11 @@ impl Shard {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
         let paced = self.paced.front().map_or(Time::MAX, |(at, _)| *at);
+        let pacers = if self.pacing.is_empty() { Time::MAX } else { self.next_pace };
+        let reports = self.reporting.front().map_or(Time::MAX, |(at, _)| *at);
         let resending = self.resending.front().map_or(Time::MAX, |(at, _)| *at);
-        let next = self.next_tick.min(paced).min(resending).min(self.next_loss);
-        (!self.sessions.is_empty()).then_some(next)
+        let next = [self.next_tick, paced, pacers, reports, resending, self.next_loss].into_iter().min();
+        next.filter(|_| !self.sessions.is_empty())
     }
 
     /// The receive batch should be interrupted by a flush: buffers are nearly full.

@@ -106,8 +106,7 @@ impl Shard {
             }
             self.resending.pop_front();
             for _ in 0..RESEND_QUANTUM_PACKETS {
-                let next = self.sessions.get_mut(key).and_then(|session| session.resends.waiting.pop_front());
-                let Some(resend) = next else { break };
+                let Some(resend) = self.next_resend(now, key) else { break };
                 if let Err(reason) = self.send_again(now, key, &resend, batch) {
                     self.counters.drop(reason);
                 }
@@ -117,6 +116,18 @@ impl Shard {
             }
         }
         Drained::Done
+    }
+
+    /// What is to be sent again to a session, if its path can take it now.
+    fn next_resend(&mut self, now: Time, key: SessionKey) -> Option<Resend> {
+        let session = self.sessions.get_mut(key)?;
+        if let Some(down) = session.down.as_deref_mut() {
+            down.refill(now);
+            if !down.pacer.has_credit() {
+                return None;
+            }
+        }
+        session.resends.waiting.pop_front()
     }
 
     fn send_again(
@@ -169,8 +180,7 @@ impl Shard {
             .seal_rtp(index, header, payload, batch.spare())
             .map_err(|_| DropReason::NotContinuous)?;
         batch.commit(path, len);
-        session.next_transport_out = session.next_transport_out.wrapping_add(1);
-        session.last_sent = now;
+        session.on_rtp_sent(now, len);
         if let Some(slot) = session.slot_mut(resend.slot) {
             slot.next_rtx += 1;
         }
