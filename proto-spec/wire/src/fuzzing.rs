@@ -245,6 +245,8 @@ fn write_again(writer: &mut CompoundWriter<'_>, message: &Message<'_>) {
         Message::Move => write(OutMessage::Move),
         Message::Close(code) => write(OutMessage::Close(*code)),
         Message::Ack(acks) => write(OutMessage::Ack(&acks.entries().collect::<Vec<_>>())),
+        // Read whole by a target of its own.
+        Message::Feedback(_) => {}
         Message::Page(page) => {
             let header = PageHeader { version: page.version, page: page.page, pages: page.pages };
             match page.kind {

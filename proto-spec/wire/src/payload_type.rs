@@ -19,7 +19,7 @@ pub enum PayloadType {
     /// Retransmission, RFC 4588.
     Rtx = 110,
     /// Padding alone, which says nothing but how much the path carries.
-    Padding = 112,
+    Padding = 113,
 }
 
 impl PayloadType {
@@ -34,7 +34,7 @@ impl PayloadType {
             100 => Some(Self::Av1),
             101 => Some(Self::Red),
             110 => Some(Self::Rtx),
-            112 => Some(Self::Padding),
+            113 => Some(Self::Padding),
             _ => None,
         }
     }

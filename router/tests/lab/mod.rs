@@ -20,6 +20,7 @@ use sluice_router::core::{
     Command, DatagramMeta, Drained, DropReason, Event, OpenRequest, Policy, Rights, Shard, ShardConfig,
     TransmitBatch,
 };
+use sluice_wire::classify::{Class, classify};
 use sluice_wire::control::{Demand, ShownSlot, Speaker, Want, WantedSlot};
 use sluice_wire::ticket::{Suite, Ticket};
 use sluice_wire::time::Time;
@@ -60,10 +61,18 @@ pub struct Network {
     pub loss_to: Option<(SocketAddr, u64)>,
     /// Of the generator of chances.
     pub state: u64,
-    /// In order of arrival; `None` is the router.
-    in_flight: BTreeMap<(Time, u64), (Option<SocketAddr>, SocketAddr, Vec<u8>)>,
+    /// In order of arrival.
+    in_flight: BTreeMap<(Time, u64), InFlight>,
     pub sent: u64,
     pub lost: u64,
+}
+
+/// A datagram on its way.
+struct InFlight {
+    /// `None` is the router.
+    to: Option<SocketAddr>,
+    from: SocketAddr,
+    datagram: Vec<u8>,
 }
 
 impl Network {
@@ -94,7 +103,8 @@ impl Network {
         if (mixed >> 32) % 100 < loss_percent {
             self.lost += 1;
         } else {
-            self.in_flight.insert((now + self.delay, self.sent), (to, from, datagram.to_vec()));
+            let packet = InFlight { to, from, datagram: datagram.to_vec() };
+            self.in_flight.insert((now + self.delay, self.sent), packet);
         }
     }
 }
@@ -114,6 +124,8 @@ pub struct Lab {
     pub tap: Option<Vec<(SocketAddr, Vec<u8>)>>,
     /// Datagrams take their time, and not all arrive.
     pub network: Option<Network>,
+    /// Nothing that clients send again arrives.
+    pub loses_rtx: bool,
     /// Bytes of a picture of the smallest encoding.
     pub picture_bytes: usize,
     frame_number: u64,
@@ -166,6 +178,7 @@ impl Lab {
             astray: BTreeMap::new(),
             tap: None,
             network: None,
+            loses_rtx: false,
             picture_bytes: 900,
             frame_number: 0,
             villain: None,
@@ -343,7 +356,7 @@ impl Lab {
             && let Some(entry) = network.in_flight.first_entry().filter(|entry| entry.key().0 <= self.now)
         {
             moved = true;
-            let (to, from, datagram) = entry.remove();
+            let InFlight { to, from, datagram } = entry.remove();
             match to {
                 None => self.inject(from, &datagram),
                 Some(to) => {
@@ -387,7 +400,9 @@ impl Lab {
         }
         let moved = !sent.is_empty();
         for (from, datagram) in sent {
+            let is_rtx = matches!(classify(&datagram), Class::Rtp { ssrc } if ssrc % 4 == 1);
             match &mut self.network {
+                _ if is_rtx && self.loses_rtx => {}
                 Some(network) => network.send(self.now, None, from, &datagram),
                 None => self.inject(from, &datagram),
             }

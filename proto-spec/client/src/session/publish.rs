@@ -350,9 +350,9 @@ impl ClientSession {
             self.out.commit(self.remote, reserved, sealed.unwrap_or(0));
             let sealed = sealed.map_err(|_| SendError::Queue)?;
             stream.note_sent(now, payload.len(), track.codec.clock_rate_hz());
+            stream.sent.keep(SentPacket { index, at: now, marker, timestamp, extensions, payload });
             self.congestion.on_sent(now, self.next_transport, sealed);
             self.next_transport = self.next_transport.wrapping_add(1);
-            stream.sent.keep(SentPacket { index, at: now, marker, timestamp, extensions, payload });
             self.stats.rtp_sent += 1;
             self.stats.bytes_sent += sealed as u64;
             packets += 1;

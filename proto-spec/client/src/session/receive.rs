@@ -100,6 +100,11 @@ impl SlotReceiver {
         let Some(index) = index.filter(|index| self.losses.on_recovered(*index, now)) else {
             return Ok(None);
         };
+        if rtp.payload().is_empty() {
+            // The router says that there is nothing to wait for.
+            self.give_up(now, frames);
+            return Ok(Some(None));
+        }
         self.stats.packets_recovered += 1;
         Ok(Some(self.take(now, index, rtp, subject, frames)))
     }
@@ -285,11 +290,13 @@ impl ClientSession {
     pub(super) fn handle_rtp(&mut self, now: Time, datagram: &[u8]) -> Result<(), OpenError> {
         let mut plain = [0; MAX_DATAGRAM_BYTES];
         let opened = self.inbound.open_rtp(datagram, &mut plain)?;
+        let is_padding = opened.role == StreamRole::Rtx && opened.stream == StreamIndex::CONTROL;
+        self.stats.rtp_received += u64::from(is_padding || opened.role == StreamRole::Media);
         let rtp = RtpPacket::parse(&plain[..opened.len]).map_err(|_| OpenError::Malformed)?;
         if let Some(sequence) = MediaExtensions::read(&rtp).transport_sequence {
             self.congestion.on_arrival(now, sequence);
         }
-        if opened.role == StreamRole::Rtx && opened.stream == StreamIndex::CONTROL {
+        if is_padding {
             self.stats.padding_received += 1;
             return Ok(());
         }
@@ -299,7 +306,6 @@ impl ClientSession {
             StreamRole::Rtx => return self.handle_rtx(now, slot, &mut plain[..opened.len]),
             StreamRole::Fec => return Err(OpenError::Malformed),
         }
-        self.stats.rtp_received += 1;
         let mut frames = Vec::new();
         let receiver = self.receivers.entry(slot).or_insert_with(|| SlotReceiver::new(slot));
         let handled = receiver.on_packet(now, opened.index, &rtp, datagram.len(), &mut frames);

@@ -112,6 +112,40 @@ mod tests {
     }
 
     #[test]
+    fn the_vectors_are_sent_again_and_restored() {
+        let file = include_str!("../../../vectors/repair/rtx.json");
+        let file: serde_json::Value = serde_json::from_str(file).unwrap();
+        let cases = file["packets"].as_array().unwrap();
+        assert_eq!(cases.len(), 3);
+        let hex = |text: &str| -> Vec<u8> {
+            let digits = text.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
+            digits.map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect()
+        };
+        for case in cases {
+            let number = |field: &str| case[field].as_u64().unwrap();
+            let mut resent = hex(case["rtx"].as_str().unwrap());
+            let (ssrc, payload_type) = (number("ssrc") as u32, number("payload_type") as u8);
+            assert_eq!(u64::from(RtpPacket::parse(&resent).unwrap().ssrc()), number("ssrc") + 1);
+            let restored = restore(&mut resent, ssrc, payload_type).unwrap();
+            let packet = RtpPacket::parse(restored).unwrap();
+            assert_eq!(u64::from(packet.sequence_number()), number("sequence_number"));
+            let Some(original) = case["original"].as_str().map(hex) else {
+                assert_eq!(packet.payload(), [0; 0]);
+                continue;
+            };
+            let before = RtpPacket::parse(&original).unwrap();
+            // The transport-wide sequence number is the packet's own.
+            let others = |packet: &RtpPacket<'_>| MediaExtensions {
+                transport_sequence: None,
+                ..MediaExtensions::read(packet)
+            };
+            assert_eq!(others(&packet), others(&before));
+            assert_eq!(restored[..12], original[..12]);
+            assert!(packet.csrcs().eq(before.csrcs()) && packet.payload() == before.payload());
+        }
+    }
+
+    #[test]
     fn padding_carries_no_original_and_nothing_comes_before_the_first_index() {
         let header = RtpHeader {
             marker: false,

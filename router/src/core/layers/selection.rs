@@ -117,6 +117,19 @@ impl Selection {
         }
     }
 
+    /// Judges a packet of the encoding that flows from before the newest that was judged: it begins nothing and ends nothing, for
+    /// what stands beside it in its picture was judged already.
+    #[cold]
+    pub(crate) fn admit_late(&self, encoding: u8, marking: FrameMarking, timestamp: u32) -> Admission {
+        let Some(current) = self.current.filter(|current| current.encoding == encoding) else {
+            return Admission::Ignore;
+        };
+        match self.change {
+            Some((at, before)) if is_later(at, timestamp) => judge(before, marking),
+            _ => judge(current, marking),
+        }
+    }
+
     /// Goes over to the target's encoding.
     fn begin(&mut self, marking: FrameMarking) -> Admission {
         let leaves = self.current.replace(self.target);

@@ -198,3 +198,17 @@ fn a_rate_is_not_known_before_a_second_has_passed() {
     }
     assert_eq!(rates.bitrate(Layers::whole(0), at(1_000)), Some(100_000));
 }
+
+#[test]
+fn a_reordered_first_packet_of_a_picture_that_was_left_out_in_part_begins_no_layer() {
+    let mut selection = Selection::new(TrackKey::default(), Layers { temporal: 1, ..Layers::whole(0) });
+    assert!(matches!(selection.admit(0, key(0), 0), Admission::Switch { .. }));
+    let sync = FrameMarking { base_sync: true, ..frame(2, 0) };
+    assert_eq!(selection.admit(0, FrameMarking { start: false, ..sync }, 1), SKIP);
+    selection.retarget(Layers { temporal: 2, ..Layers::whole(0) }, false);
+    assert_eq!(selection.admit_late(0, FrameMarking { end: false, ..sync }, 1), SKIP);
+    assert_eq!(selection.current().map(|layers| layers.temporal), Some(1));
+    assert!(matches!(selection.admit(0, sync, 2), Admission::Forward { .. }));
+    assert_eq!(selection.current().map(|layers| layers.temporal), Some(2));
+    assert_eq!(selection.admit_late(1, key(0), 2), Admission::Ignore);
+}

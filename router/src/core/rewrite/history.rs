@@ -134,6 +134,11 @@ impl History {
         self.holes.open(first, count);
     }
 
+    /// Whether an output index waits for a packet that has not come.
+    pub(super) fn is_open(&self, out: u64) -> bool {
+        self.holes.is_open(out)
+    }
+
     /// Takes the output index of a packet that had not come; `false` if it was used or is too old.
     pub(super) fn fill(&mut self, out: u64, next_out: u64) -> bool {
         next_out - out <= WINDOW && self.holes.take(out)
@@ -174,13 +179,17 @@ impl Holes {
         }
     }
 
-    fn take(&mut self, out: u64) -> bool {
-        if out > self.head || self.head - out >= WINDOW {
-            return false;
-        }
+    fn is_open(&self, out: u64) -> bool {
         let (word, bit) = Self::place(out);
-        let was_open = self.open[word] & bit != 0;
-        self.open[word] &= !bit;
+        out <= self.head && self.head - out < WINDOW && self.open[word] & bit != 0
+    }
+
+    fn take(&mut self, out: u64) -> bool {
+        let was_open = self.is_open(out);
+        if was_open {
+            let (word, bit) = Self::place(out);
+            self.open[word] &= !bit;
+        }
         was_open
     }
 }

@@ -79,6 +79,8 @@ pub(crate) struct Origin {
     pub(crate) index: u64,
     /// 48-bit index on the slot.
     pub(crate) out: u64,
+    /// Nothing was sent under it: its packet was lost before the router.
+    pub(crate) is_open: bool,
     timestamp_offset: u32,
     tl0_offset: u8,
     vp8_offset: PictureNumbers,
@@ -343,6 +345,7 @@ impl Rewriter {
             encoding: segment.source,
             index,
             out,
+            is_open: self.history.as_deref().is_some_and(|history| history.is_open(out)),
             timestamp_offset: segment.timestamp_offset,
             tl0_offset: segment.tl0_offset,
             vp8_offset: PictureNumbers { picture_id, tl0_pic_idx: segment.vp8_tl0_offset },
@@ -376,6 +379,12 @@ impl Rewriter {
 
     const fn run(&self, in_start: u64, out_start: u64) -> Run {
         Run { in_start, out_start, segment: self.segment, picture_offset: self.vp8_offset.picture_id }
+    }
+
+    /// Whether a packet of the current source comes after one that was taken in behind it.
+    #[inline]
+    pub(crate) fn is_late(&self, source: EncodingRef, index: u64) -> bool {
+        index <= self.head && source == self.source && index >= self.segment_start
     }
 
     /// Whether the newest frame that was forwarded lacks its end.

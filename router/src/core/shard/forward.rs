@@ -197,9 +197,15 @@ impl Pass<'_> {
             // Before anything changes: a slot must not start with a packet that is not sent.
             return Err(blocked(session.paths.why_blocked()));
         }
-        match selection.admit(encoding.encoding, packet.marking, packet.incoming.timestamp) {
+        let (marking, timestamp) = (packet.marking, packet.incoming.timestamp);
+        let admission = if slot.rewriter.is_late(encoding, packet.incoming.index) {
+            selection.admit_late(encoding.encoding, marking, timestamp)
+        } else {
+            selection.admit(encoding.encoding, marking, timestamp)
+        };
+        match admission {
             Admission::Forward { ends_picture } => {
-                self.send(packet, ends_picture, to, session)?;
+                self.send(packet, encoding, ends_picture, to, session)?;
                 Ok(Sent::Continued)
             }
             Admission::Ignore => Ok(Sent::Continued),
@@ -210,7 +216,7 @@ impl Pass<'_> {
             Admission::Switch { leaves, ends_picture } => {
                 self.finish_frame(leaves, to, session);
                 self.begin_source(packet, slot_number, session);
-                self.send(packet, ends_picture, to, session)?;
+                self.send(packet, encoding, ends_picture, to, session)?;
                 Ok(Sent::Switched { leaves })
             }
         }
@@ -229,7 +235,8 @@ impl Pass<'_> {
             let has_room = self.batch.remaining() > (MAX_PENDING_PACKETS + 1) * MAX_DATAGRAM_BYTES;
             if goes_on && has_room && packet.marking.layer_id <= left.spatial {
                 let ends_picture = packet.marking.end && packet.marking.layer_id == left.spatial;
-                if let Err(reason) = self.send(packet, ends_picture, to, session) {
+                let from = EncodingRef { encoding: left.encoding, ..self.source.encoding };
+                if let Err(reason) = self.send(packet, from, ends_picture, to, session) {
                     self.counters.drop(reason);
                 }
             }
@@ -250,6 +257,7 @@ impl Pass<'_> {
     fn send(
         &mut self,
         packet: &Packet,
+        from: EncodingRef,
         ends_picture: bool,
         to: SlotRef,
         session: &mut Session,
@@ -278,7 +286,7 @@ impl Pass<'_> {
         }
         let paced = Paced {
             slot: to.slot,
-            from: self.source.encoding,
+            from,
             uplink_index: packet.incoming.index,
             rewritten,
             marker,

@@ -4,6 +4,7 @@
 //! and what is admitted leaves in small bursts. A packet that the router lacks itself costs a look-up and nothing else: it is
 //! asked for on its own account (`shard/losses.rs`), and goes to whoever misses it when it comes.
 
+use sluice_wire::ext::FrameMarking;
 use sluice_wire::payload_type::PayloadType;
 use sluice_wire::repair::{DEFAULT_RTT, rtx};
 use sluice_wire::rtcp::Nack;
@@ -16,6 +17,7 @@ use crate::core::batch::TransmitBatch;
 use crate::core::counters::DropReason;
 use crate::core::header::ReceiverFields;
 use crate::core::ids::SessionKey;
+use crate::core::layers::Layers;
 use crate::core::limits::{MAX_DATAGRAM_BYTES, RESEND_INTERVAL, RESEND_QUANTUM_PACKETS};
 use crate::core::path::Target;
 use crate::core::resends::{Resend, ResendRefusal};
@@ -104,8 +106,7 @@ impl Shard {
             }
             self.resending.pop_front();
             for _ in 0..RESEND_QUANTUM_PACKETS {
-                let next = self.sessions.get_mut(key).and_then(|session| session.resends.waiting.pop_front());
-                let Some(resend) = next else { break };
+                let Some(resend) = self.next_resend(now, key) else { break };
                 if let Err(reason) = self.send_again(now, key, &resend, batch) {
                     self.counters.drop(reason);
                 }
@@ -115,6 +116,18 @@ impl Shard {
             }
         }
         Drained::Done
+    }
+
+    /// What is to be sent again to a session, if its path can take it now.
+    fn next_resend(&mut self, now: Time, key: SessionKey) -> Option<Resend> {
+        let session = self.sessions.get_mut(key)?;
+        if let Some(down) = session.down.as_deref_mut() {
+            down.refill(now);
+            if !down.pacer.has_credit() {
+                return None;
+            }
+        }
+        session.resends.waiting.pop_front()
     }
 
     fn send_again(
@@ -131,19 +144,18 @@ impl Shard {
         };
         let mut payload = [0; MAX_DATAGRAM_BYTES];
         let rewritten = resend.origin.rewrite(&packet.incoming);
-        let len = rtx::write(
-            rewritten.index as u16,
-            packet.payload.of(self.pool.bytes(&packet.slot)),
-            &mut payload,
-        )
-        .map_err(|_| DropReason::TooLarge)?;
-        let payload = &mut payload[..len];
-        packet.renumber(&mut payload[rtx::OSN_BYTES..], rewritten.vp8_offset);
+        let original = packet.payload.of(self.pool.bytes(&packet.slot));
+        let len =
+            rtx::write(rewritten.index as u16, original, &mut payload).map_err(|_| DropReason::TooLarge)?;
+        packet.renumber(&mut payload[rtx::OSN_BYTES..len], rewritten.vp8_offset);
         let (template, marking) = (packet.header.clone(), packet.marking);
         let is_audio =
             self.tracks.get(resend.origin.encoding.track).is_some_and(|track| track.kind.is_audio());
         let session = self.sessions.get_mut(key).filter(|session| !session.is_closing());
         let Some(session) = session else { return Ok(()) };
+        // The number was left open for a packet that turned out to be none for the slot: it is told so.
+        let is_meant = is_audio || !resend.origin.is_open || is_selected(session, resend, marking);
+        let payload = if is_meant { &payload[..len] } else { &payload[..rtx::OSN_BYTES] };
         let ends_picture = !is_audio && marking.end && is_highest(session, resend, marking.layer_id);
         let stream = StreamIndex(resend.slot + 1);
         let ssrc = session.downlink.ssrc(stream, StreamRole::Rtx).ok_or(DropReason::NotContinuous)?;
@@ -179,12 +191,20 @@ impl Shard {
     }
 }
 
+/// What the slot shows, if that is the encoding of the packet.
+fn current_of(session: &Session, resend: &Resend) -> Option<Layers> {
+    let of = resend.origin.encoding;
+    let selection = session.slot(resend.slot)?.selection.filter(|selection| selection.track == of.track)?;
+    selection.current().filter(|current| current.encoding == of.encoding)
+}
+
+/// Whether a packet that was never sent on the slot belongs to what it shows.
+fn is_selected(session: &Session, resend: &Resend, marking: FrameMarking) -> bool {
+    current_of(session, resend)
+        .is_some_and(|current| marking.temporal_id <= current.temporal && marking.layer_id <= current.spatial)
+}
+
 /// Whether a spatial layer is the highest that the slot shows of the encoding; of one that it showed before, as far as can be said.
 fn is_highest(session: &Session, resend: &Resend, layer_id: u8) -> bool {
-    let selection = session.slot(resend.slot).and_then(|slot| slot.selection);
-    let current = selection
-        .filter(|selection| selection.track == resend.origin.encoding.track)
-        .and_then(|selection| selection.current())
-        .filter(|current| current.encoding == resend.origin.encoding.encoding);
-    current.is_none_or(|current| current.spatial == layer_id)
+    current_of(session, resend).is_none_or(|current| current.spatial == layer_id)
 }
