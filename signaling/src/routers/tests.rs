@@ -6,8 +6,6 @@ use sluice_proto::v1::{
     SessionRefused, router_message::Kind as FromRouter, signaling_message::Kind as ToRouter,
 };
 use sluice_wire::signaling::MediaLostReason;
-use sluice_wire::ssrc::SsrcBlock;
-use sluice_wire::ticket::{Direction, MasterKey, Secret, Suite, Ticket};
 use sluice_wire::time::Time;
 use sluice_wire::track::ParticipantId;
 
@@ -17,6 +15,7 @@ use super::records::{AttachmentId, RegisterError};
 use super::registry::Registry;
 use super::strangers::STRANGER_GRACE;
 use crate::meeting::{CloseCode, MediaRights, MediaTerms, QualityPreset, RequestId};
+use crate::test_ticket::ticket;
 
 const HEARTBEAT: Duration = Duration::from_secs(1);
 const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -37,22 +36,6 @@ fn named(router: &str) -> Register {
 
 fn id(number: u32) -> ParticipantId {
     ParticipantId::new(number).unwrap()
-}
-
-fn ticket(session: &str) -> Ticket {
-    let direction = |base| Direction {
-        master: MasterKey { key: Secret::new(vec![1; 16]), salt: Secret::new(vec![2; 12]) },
-        ssrcs: SsrcBlock::new(base, 64).unwrap(),
-    };
-    Ticket {
-        protocol_version: 1,
-        session: session.to_owned(),
-        addresses: vec!["192.0.2.1:5004".parse().unwrap()],
-        suite: Suite::default(),
-        uplink: direction(64),
-        downlink: direction(128),
-        alternate: None,
-    }
 }
 
 fn session(hex_digit: char) -> String {

@@ -4,6 +4,7 @@ mod connection;
 mod inbound;
 mod origins;
 mod relay;
+mod writer;
 
 pub use origins::Origins;
 
