@@ -174,7 +174,7 @@ async fn the_meetings_of_an_unknown_daemon_are_had_after_a_while() {
 async fn alone_there_is_nobody_to_wait_for() {
     let store = store().await;
     store.claim(&id(), "the process before", None).await.unwrap();
-    let member = Member::start("a", Arc::new(crate::buses::local()), &store);
+    let member = Member::start("a", Arc::new(local()), &store);
     let lease = timeout(Duration::from_millis(500), here(&member.cluster)).await.unwrap();
     assert_eq!(lease.fence, 2);
 }

@@ -363,7 +363,7 @@ fn fatal(code: ErrorCode, message: &str) -> ErrorMessage {
 
 impl Shutdown {
     /// When the next client that is sent away is to come back.
-    fn retry_after_ms(&self) -> u64 {
+    pub(super) fn retry_after_ms(&self) -> u64 {
         let index = self.sent_away.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         spread_millis(index, RETRY_SPREAD)
     }
