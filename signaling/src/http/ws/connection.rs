@@ -2,20 +2,20 @@
 
 use std::time::Duration;
 
-use axum::extract::ws::{Message, WebSocket};
 use futures_util::StreamExt as _;
 use futures_util::stream::SplitStream;
 use sluice_wire::signaling::{
     ClientMessage, ClientRequest, DaemonMessage, ErrorCode, ErrorMessage, Join, Resume,
 };
 use tokio::time::{sleep, timeout};
+use tokio_tungstenite::tungstenite::Message;
 
 use super::super::App;
 use super::super::peers::Peer;
-use super::Shutdown;
 use super::inbound::{Inbound, Verdict};
 use super::relay::{Tunnel, Up};
 use super::writer::Writer;
+use super::{Shutdown, Socket};
 use crate::cluster::{Forwarded, Route, RouteError, TunnelError, Vouched, dial};
 use crate::http::auth::{Credential, Refusal};
 use crate::live::{JoinRefusal, Membership, Outbox, Outgoing, outbox};
@@ -36,7 +36,7 @@ const REACH_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Runs a connection to its end.
 pub(super) async fn run(
-    socket: WebSocket,
+    socket: Socket,
     app: App,
     peer: &Peer,
     vouched: Option<Vouched>,
@@ -95,12 +95,12 @@ struct Reader<'a> {
     app: App,
     peer: &'a Peer,
     shutdown: &'a Shutdown,
-    stream: SplitStream<WebSocket>,
+    stream: SplitStream<Socket>,
     outbox: Outbox,
     inbound: Inbound,
     membership: Option<Membership>,
     /// Set instead where the meeting is another daemon's.
-    tunnel: Option<Tunnel>,
+    tunnel: Option<Box<Tunnel>>,
     /// What another daemon has checked of the participant that it passes on.
     vouched: Option<Vouched>,
     /// Whether the client did nothing for which it was closed.
@@ -123,7 +123,8 @@ impl Reader<'_> {
             Err(_) => self.fail(fatal(ErrorCode::JoinExpected, "no join came in time")),
         };
         if let Some(tunnel) = self.tunnel.take().filter(|_| goes_on) {
-            self.relay(tunnel).await;
+            // Boxed, as the join is below: else every connection would take the memory of one that is passed on.
+            Box::pin(self.relay(tunnel)).await;
         } else if goes_on {
             while timeout(SILENCE_TIMEOUT, self.next()).await.unwrap_or(false) {}
         }
@@ -149,14 +150,14 @@ impl Reader<'_> {
                 self.obey(verdict).await
             }
             // The transport answers pings by itself.
-            Message::Ping(_) | Message::Pong(_) => true,
+            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => true,
             Message::Close(_) => false,
         }
     }
 
     /// Passes on what comes until either end is gone.
-    async fn relay(&mut self, tunnel: Tunnel) {
-        let Tunnel { mut up, mut down } = tunnel;
+    async fn relay(&mut self, tunnel: Box<Tunnel>) {
+        let Tunnel { mut up, mut down } = *tunnel;
         let (outbox, meetings) = (self.outbox.clone(), self.app.meetings.clone());
         tokio::select! {
             () = down.pass(&outbox, || meetings.moved_retry_millis()) => {}
@@ -180,7 +181,7 @@ impl Reader<'_> {
 
     async fn obey(&mut self, verdict: Verdict) -> bool {
         match (verdict, &self.membership) {
-            (Verdict::Join(join), _) => self.join(*join).await,
+            (Verdict::Join(join), _) => Box::pin(self.join(*join)).await,
             (Verdict::Said(request), Some(membership)) => {
                 membership.said(request).await;
                 true
@@ -267,6 +268,7 @@ impl Reader<'_> {
         match self.app.meetings.enter(meeting, display_name, grant, self.outbox.clone()) {
             Ok(membership) => {
                 self.membership = Some(membership);
+                self.vouched = None;
                 true
             }
             Err(JoinRefusal::Busy) => self.refuse(&Refusal::Busy),
@@ -315,7 +317,7 @@ impl Reader<'_> {
             return Err(RouteError::Unreachable.into());
         }
         self.app.metrics.tunnels.inc();
-        self.tunnel = Some(tunnel);
+        self.tunnel = Some(Box::new(tunnel));
         Ok(true)
     }
 
