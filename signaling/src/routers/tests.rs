@@ -340,6 +340,28 @@ fn what_a_dead_daemon_had_is_gone_on_with_under_the_names_that_the_router_says()
     assert_eq!(events(&mut registry), [lost("room1", 4, &session('4'), MediaLostReason::RouterGone)]);
 }
 
+/// The daemon that owned the meeting was told as well, and had died by then.
+#[test]
+fn what_ended_unheard_is_not_gone_on_with() {
+    let mut registry = two();
+    let end = |room: &str, name| {
+        let (room, session) = (room.to_owned(), session(name));
+        let reason = EndReason::Idle.into();
+        FromRouter::SessionEnded(SessionEnded { room, participant: 1, session, reason })
+    };
+    says(&mut registry, NOW, A, end("r", '1'));
+    says(&mut registry, NOW, A, end("other", '2'));
+    let had = seats(&[(1, '1'), (2, '2')]);
+    assert_eq!(registry.adopt(NOW, "r", &home("a", 0), &had), seats(&[(2, '2')]));
+    assert!(events(&mut registry).is_empty(), "whoever adopts is answered");
+    // Names are given once, so that it may be forgotten.
+    registry.expire(NOW + Duration::from_secs(10));
+    assert!(registry.ended.is_empty());
+    let mut registry = two();
+    (0..20_000).for_each(|n| says(&mut registry, NOW, A, end(&n.to_string(), '3')));
+    assert_eq!(registry.ended.len(), 16_384);
+}
+
 #[test]
 fn a_room_waits_for_its_router_and_not_for_ever() {
     let mut registry = registry();
