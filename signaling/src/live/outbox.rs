@@ -1,5 +1,6 @@
 //! What waits to be sent to one connection.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use sluice_wire::signaling::DaemonMessage;
@@ -17,6 +18,9 @@ const MOVES: &str = "the meeting goes on at another daemon: come back";
 /// again when it resumes. Who is behind by more has stopped reading; dropping its connection is what keeps the daemon's memory
 /// bounded, and it may resume.
 const OUTBOX_MESSAGES: usize = 256;
+
+/// What a number takes in front of a message, in bytes: eight and up to twenty digits.
+const NUMBER_BYTES: usize = 28;
 
 /// Something to send.
 #[derive(Clone, Debug)]
@@ -108,7 +112,11 @@ pub(super) fn encode(message: &DaemonMessage) -> String {
 /// The same object with the number as its first field.
 fn numbered(seq: u64, text: &str) -> Utf8Bytes {
     let fields = text.strip_prefix('{').unwrap_or(text);
-    format!("{{\"seq\":{seq},{fields}").into()
+    let mut numbered = String::with_capacity(NUMBER_BYTES + fields.len());
+    // Into a string: it cannot fail.
+    write!(numbered, "{{\"seq\":{seq},").ok();
+    numbered.push_str(fields);
+    numbered.into()
 }
 
 #[cfg(test)]

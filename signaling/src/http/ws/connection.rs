@@ -44,7 +44,8 @@ pub(super) async fn run(
 ) {
     let (sink, stream) = socket.split();
     let (outbox, outgoing, broken) = outbox();
-    let writer = Writer { sink, outgoing, sent: app.metrics.messages_sent.clone(), shutdown };
+    let writer =
+        Writer { sink, outgoing, sent: app.metrics.messages_sent.clone(), shutdown: shutdown.clone() };
     let reader = Reader {
         app,
         peer,
@@ -65,12 +66,17 @@ pub(super) async fn run(
         }
         reader.leave().await;
     };
-    let write = writer.write();
+    // A task of its own: much more is said to a client than it says, and the reader need not be looked at for each of that.
+    let mut write = tokio::spawn(writer.write());
     // Whichever ends first, the other gets a moment: the writer to flush, the reader to see the client's close.
-    tokio::pin!(read, write);
+    tokio::pin!(read);
     let in_time = tokio::select! {
-        () = &mut read => timeout(CLOSE_TIMEOUT, write).await.is_ok(),
-        () = &mut write => {
+        () = &mut read => {
+            let in_time = timeout(CLOSE_TIMEOUT, &mut write).await.is_ok();
+            write.abort();
+            in_time
+        }
+        _ = &mut write => {
             let in_time = timeout(CLOSE_TIMEOUT, &mut read).await.is_ok();
             if !in_time {
                 broken.cancel();

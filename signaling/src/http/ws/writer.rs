@@ -27,11 +27,11 @@ const MAX_BATCH_MESSAGES: usize = 32;
 const FRAGMENT_BYTES: usize = 2 * 1024;
 
 /// Empties the outbox into the socket, and keeps the connection awake.
-pub(super) struct Writer<'a> {
+pub(super) struct Writer {
     pub(super) sink: SplitSink<Socket, Message>,
     pub(super) outgoing: mpsc::Receiver<Outgoing>,
     pub(super) sent: Counter,
-    pub(super) shutdown: &'a Shutdown,
+    pub(super) shutdown: Shutdown,
 }
 
 /// What goes into the socket next.
@@ -42,13 +42,15 @@ enum Next {
     GoAway,
 }
 
-impl Writer<'_> {
+impl Writer {
     /// Writes until nothing more comes, the daemon stops, or the socket takes no more.
     pub(super) async fn write(mut self) {
         let mut ping = interval(PING_INTERVAL);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // Not at once: a connection that has just been made is alive.
+        ping.reset();
         // Listed once: the list is locked, and all connections are on it.
-        let stopped = self.shutdown.token.cancelled();
+        let stopped = self.shutdown.token.clone().cancelled_owned();
         tokio::pin!(stopped);
         loop {
             let next = tokio::select! {
