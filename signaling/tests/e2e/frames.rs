@@ -8,7 +8,7 @@ use tokio_tungstenite::MaybeTlsStream;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::protocol::frame::{Frame, FrameSocket};
 
-use crate::common::{Client, Daemon, PATIENCE};
+use crate::common::{Client, Daemon, PATIENCE, config};
 
 /// What no frame is larger than, so that no buffer need be, in bytes.
 const MAX_FRAGMENT_BYTES: usize = 2 * 1024;
@@ -60,14 +60,16 @@ async fn a_large_message_comes_in_fragments() {
     );
 }
 
+/// And then it is in time, however long it takes to look at it: a password is hashed.
 #[tokio::test]
 async fn a_join_may_ride_behind_the_handshake() {
-    let daemon = Daemon::start().await;
+    let mut config = config();
+    config.timing.join_timeout_ms = 1;
+    let daemon = Daemon::with(config).await;
     let _router = daemon.router("a").await;
-    let meeting = daemon.create(json!({})).await;
-    let stream = blocking(daemon.client().await);
-    let address = stream.peer_addr().unwrap();
-    let join = json!({"type": "join", "version": 1, "meeting_id": meeting.id, "display_name": "Ada"});
+    let meeting = daemon.create(json!({"password": "secret"})).await;
+    let address = daemon.handle.http_address();
+    let join = json!({"type": "join", "version": 1, "meeting_id": meeting.id, "password": "secret", "display_name": "Ada"});
     let joined = tokio::task::spawn_blocking(move || {
         let mut said = format!(
             "GET /api/v1/ws HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\

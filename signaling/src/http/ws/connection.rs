@@ -8,7 +8,7 @@ use sluice_wire::signaling::{
     ClientMessage, ClientRequest, DaemonMessage, ErrorCode, ErrorMessage, Join, Resume,
 };
 use tokio::time::{sleep, timeout};
-use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::super::App;
 use super::super::peers::Peer;
@@ -116,18 +116,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     /// Reads until the connection is over, or nothing more is to be said behind a fatal error.
     async fn read(&mut self) {
-        let joined = timeout(self.app.join_timeout, async {
-            while self.membership.is_none() && self.tunnel.is_none() {
-                if !self.next().await {
-                    return false;
-                }
-            }
-            true
-        });
-        let goes_on = match joined.await {
-            Ok(goes_on) => goes_on,
-            Err(_) => self.fail(fatal(ErrorCode::JoinExpected, "no join came in time")),
-        };
+        let goes_on = self.comes_in().await;
         if let Some(tunnel) = self.tunnel.take().filter(|_| goes_on) {
             // Boxed, as the join is below: else every connection would take the memory of one that is passed on.
             Box::pin(self.relay(tunnel)).await;
@@ -140,9 +129,30 @@ impl Reader<'_> {
         while let Some(Ok(_)) = self.stream.next().await {}
     }
 
+    /// Waits for the join, and does what it says; `false` if it did not come, or nothing came of it.
+    async fn comes_in(&mut self) -> bool {
+        let deadline = self.app.clock.now() + self.app.join_timeout;
+        while self.membership.is_none() && self.tunnel.is_none() {
+            // What it then takes to let somebody in is not the client's fault.
+            let left = deadline.saturating_since(self.app.clock.now());
+            let Ok(message) = timeout(left, self.stream.next()).await else {
+                return self.fail(fatal(ErrorCode::JoinExpected, "no join came in time"));
+            };
+            if !self.hear(message).await {
+                return false;
+            }
+        }
+        true
+    }
+
     /// Handles one message; `false` if it was the last.
     async fn next(&mut self) -> bool {
-        let Some(Ok(message)) = self.stream.next().await else { return false };
+        let message = self.stream.next().await;
+        self.hear(message).await
+    }
+
+    async fn hear(&mut self, message: Option<Result<Message, Error>>) -> bool {
+        let Some(Ok(message)) = message else { return false };
         if let Some(error) = self.inbound.count(self.app.clock.now()) {
             return self.fail(error);
         }
