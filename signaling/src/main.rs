@@ -11,6 +11,9 @@ use sluice_wire::signaling::Token;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Meetings, participants and the placement of rooms on routers.
 #[derive(Debug, Parser)]
 #[command(version, about)]

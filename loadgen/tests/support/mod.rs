@@ -50,7 +50,7 @@ impl Deployment {
             public_addresses: network.iter().map(|_| front).collect(),
             udp: UdpConfig { listen: vec![ip], port: 0 },
             signaling: Some(ControlConfig {
-                url: format!("http://{}", signaling.grpc_address()),
+                urls: vec![format!("http://{}", signaling.grpc_address())],
                 token: ControlToken::new(token.expose().to_owned()),
             }),
             ..RouterConfig::default()

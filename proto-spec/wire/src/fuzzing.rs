@@ -204,7 +204,11 @@ fn assert_same(before: &Packet<'_>, after: Packet<'_>) {
 pub fn control(bytes: &[u8]) {
     let Some((subtype, data)) = bytes.split_first() else { return };
     let app = App { subtype: subtype & 0x1F, ssrc: 7, name: control::APP_NAME, data };
-    let Ok(message) = Message::parse(&app) else { return };
+    // Feedback has a target of its own.
+    let Some(message) = Message::parse(&app).ok().filter(|message| !matches!(message, Message::Feedback(_)))
+    else {
+        return;
+    };
     let mut buffer = vec![0; data.len() + 64];
     let mut writer = CompoundWriter::new(&mut buffer);
     write_again(&mut writer, &message);
@@ -245,8 +249,7 @@ fn write_again(writer: &mut CompoundWriter<'_>, message: &Message<'_>) {
         Message::Move => write(OutMessage::Move),
         Message::Close(code) => write(OutMessage::Close(*code)),
         Message::Ack(acks) => write(OutMessage::Ack(&acks.entries().collect::<Vec<_>>())),
-        // Read whole by a target of its own.
-        Message::Feedback(_) => {}
+        Message::Feedback(_) => unreachable!("it has a target of its own"),
         Message::Page(page) => {
             let header = PageHeader { version: page.version, page: page.page, pages: page.pages };
             match page.kind {

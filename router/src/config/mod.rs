@@ -1,6 +1,7 @@
 //! The configuration of a router, as its file has it and as an embedding program makes it.
 
 mod secret;
+mod signaling;
 #[cfg(test)]
 mod tests;
 
@@ -12,6 +13,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 pub use self::secret::ControlToken;
+pub use self::signaling::{MAX_SIGNALING_DAEMONS, SignalingConfig};
 use crate::core::limits::{MAX_DOWNLINK_BPS, START_DOWNLINK_BPS};
 use crate::core::{DEFAULT_VIDEOS_PER_RECEIVER, DEFAULT_VOICES, MAX_VOICES, Policy, Preset};
 use crate::io::Listen;
@@ -53,7 +55,7 @@ pub struct RouterConfig {
     pub udp: UdpConfig,
     /// How rooms share out quality where signaling says nothing else.
     pub policy: PolicyConfig,
-    /// The signaling daemon. Without it sessions are opened through [`RouterHandle`](crate::RouterHandle) only.
+    /// The signaling daemons. Without it sessions are opened through [`RouterHandle`](crate::RouterHandle) only.
     pub signaling: Option<SignalingConfig>,
     /// Metrics over HTTP.
     pub metrics: Option<MetricsConfig>,
@@ -94,17 +96,6 @@ impl PolicyConfig {
     pub const fn policy(&self) -> Policy {
         Policy { preset: self.preset, voices: self.voices, videos_per_receiver: self.videos_per_receiver }
     }
-}
-
-/// The signaling daemon that the router serves.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SignalingConfig {
-    /// Its gRPC endpoint: `http://host:port`.
-    pub url: String,
-    /// The secret that admits routers.
-    #[serde(default)]
-    pub token: ControlToken,
 }
 
 /// Metrics over HTTP.
@@ -267,7 +258,7 @@ impl RouterConfig {
             return Err(wrong("policy.start_bitrate_bps", range));
         }
         if let Some(signaling) = &self.signaling {
-            check_url(&signaling.url)?;
+            signaling.validate()?;
         }
         self.listen()?;
         Ok(())
@@ -299,16 +290,4 @@ impl RouterConfig {
         }
         Ok(listen)
     }
-}
-
-fn check_url(url: &str) -> Result<(), ConfigError> {
-    if url.starts_with("https://") {
-        let problem = "must be http://: put a tunnel or a private network below it, since it carries keys";
-        return Err(wrong("signaling.url", problem));
-    }
-    let authority = url.strip_prefix("http://").unwrap_or_default();
-    if authority.is_empty() || tonic::transport::Endpoint::from_shared(url.to_owned()).is_err() {
-        return Err(wrong("signaling.url", "must be http://host:port"));
-    }
-    Ok(())
 }

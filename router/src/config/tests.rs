@@ -46,6 +46,29 @@ fn a_full_file_is_read() {
 }
 
 #[test]
+fn one_signaling_daemon_or_several() {
+    let urls = |text: &str| {
+        let config = RouterConfig::from_toml(&format!("[signaling]\n{text}")).unwrap();
+        config.validate().map(|()| config.signaling.unwrap().urls)
+    };
+    assert_eq!(urls("url = 'http://a:1'").unwrap(), ["http://a:1"]);
+    assert_eq!(urls("urls = ['http://a:1', 'http://b:1']").unwrap(), ["http://a:1", "http://b:1"]);
+    for wrong in [
+        "urls = []".to_owned(),
+        "urls = ['http://a:1', 'http://a:1/']".to_owned(),
+        "urls = ['http://a:1', 'https://b:1']".to_owned(),
+        format!(
+            "urls = {:?}",
+            (0..=MAX_SIGNALING_DAEMONS).map(|n| format!("http://a:{n}")).collect::<Vec<_>>()
+        ),
+    ] {
+        let error = urls(&wrong).unwrap_err().to_string();
+        assert!(error.starts_with("signaling.urls"), "{wrong}: {error}");
+    }
+    assert!(RouterConfig::from_toml("[signaling]\ntoken = 'x'").is_err(), "without any");
+}
+
+#[test]
 fn an_empty_file_is_a_working_configuration() {
     let config = RouterConfig::from_toml("").unwrap();
     config.validate().unwrap();
@@ -80,9 +103,9 @@ fn each_wrong_value_names_its_field() {
         (format!("public_addresses = {:?}", vec!["192.0.2.1:1"; 17]), "public_addresses"),
         ("[udp]\nlisten = []".to_owned(), "udp.listen"),
         ("[udp]\nlisten = [\"::\", \"::1\"]".to_owned(), "udp.listen"),
-        ("[signaling]\nurl = \"signaling:7400\"".to_owned(), "signaling.url"),
-        ("[signaling]\nurl = \"https://signaling:7400\"".to_owned(), "signaling.url"),
-        ("[signaling]\nurl = \"http://\"".to_owned(), "signaling.url"),
+        ("[signaling]\nurl = \"signaling:7400\"".to_owned(), "signaling.urls"),
+        ("[signaling]\nurl = \"https://signaling:7400\"".to_owned(), "signaling.urls"),
+        ("[signaling]\nurl = \"http://\"".to_owned(), "signaling.urls"),
     ] {
         let error = RouterConfig::from_toml(&text).unwrap().validate().unwrap_err();
         assert!(

@@ -1,4 +1,4 @@
-//! Dials signaling, registers, and serves its wishes until the stream breaks; then again.
+//! Dials a signaling daemon, registers, and serves its wishes until the stream breaks; then again.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,9 +21,11 @@ use super::backoff::Backoff;
 use super::load::LoadMeter;
 use super::messages::{self, answer, checked, message, session_ref};
 use crate::clock::Clock;
-use crate::config::SignalingConfig;
+use crate::config::ControlToken;
 use crate::core::{Policy, SessionName};
-use crate::shell::{CommandError, ControlStatus, Gallery, Notice, Published, Switchboard};
+use crate::shell::{
+    CommandError, ControlStatus, Gallery, Listener, ListenerId, Notice, Origin, Published, Switchboard,
+};
 
 /// How long dialing may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -55,11 +57,13 @@ pub(crate) struct Identity {
     pub(crate) epoch: u64,
 }
 
-/// The control connection.
+/// The control connection to one daemon.
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) identity: Identity,
-    pub(crate) signaling: SignalingConfig,
+    /// The daemon's endpoint.
+    pub(crate) url: String,
+    pub(crate) token: ControlToken,
     pub(crate) switchboard: Arc<Switchboard>,
     pub(crate) gallery: Gallery,
     pub(crate) status: Arc<Published<ControlStatus>>,
@@ -87,7 +91,7 @@ enum StreamError {
     RegisterTimeout,
     #[error("signaling does not take messages")]
     Stalled,
-    #[error("another connection took over, or signaling is too slow")]
+    #[error("signaling is too slow")]
     Overrun,
     #[error("signaling sent something else where it must answer the registration")]
     Unexpected,
@@ -97,6 +101,7 @@ enum StreamError {
 struct Attached {
     outgoing: mpsc::Sender<RouterMessage>,
     incoming: Streaming<SignalingMessage>,
+    listener: ListenerId,
     notices: mpsc::Receiver<Notice>,
     heartbeat_interval: Duration,
 }
@@ -110,7 +115,6 @@ impl Connection {
                 () = stopped.cancelled() => return,
                 served = self.serve(&mut backoff) => served,
             };
-            self.status.update(|status| status.is_registered = false);
             let Err(error) = served else { return };
             let stopping = self.switchboard.stopping().clone();
             if stopping.is_cancelled() {
@@ -121,7 +125,7 @@ impl Connection {
                 backoff.slow_down();
             }
             let pause = backoff.pause(&mut self.rng);
-            tracing::warn!(url = self.signaling.url, %error, ?pause, "no control connection; media goes on");
+            tracing::warn!(url = self.url, %error, ?pause, "no control connection; media goes on");
             tokio::select! {
                 () = stopping.cancelled() => return,
                 () = sleep(pause) => {}
@@ -137,15 +141,17 @@ impl Connection {
         };
         backoff.reset();
         self.status.update(|status| {
-            status.is_registered = true;
+            status.registered += 1;
             status.registrations += 1;
         });
-        tracing::info!(url = self.signaling.url, heartbeat = ?attached.heartbeat_interval, "registered with signaling");
-        self.converse(attached).await
+        tracing::info!(url = self.url, heartbeat = ?attached.heartbeat_interval, "registered with signaling");
+        let conversed = self.converse(attached).await;
+        self.status.update(|status| status.registered -= 1);
+        conversed
     }
 
     async fn attach(&self) -> Result<Attached, StreamError> {
-        let channel = Endpoint::from_shared(self.signaling.url.clone())?
+        let channel = Endpoint::from_shared(self.url.clone())?
             .connect_timeout(CONNECT_TIMEOUT)
             .tcp_nodelay(true)
             .http2_keep_alive_interval(PING_INTERVAL)
@@ -157,7 +163,7 @@ impl Connection {
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
         let (outgoing, requests) = mpsc::channel(OUTGOING_MESSAGES);
-        let (sessions, notices) = self.switchboard.attach_listener();
+        let Listener { id, sessions, notices } = self.switchboard.attach_listener();
         let register = v1::Register {
             router_id: self.identity.router_id.clone(),
             region: self.identity.region.clone(),
@@ -165,7 +171,7 @@ impl Connection {
             shards: u32::try_from(self.switchboard.shards()).unwrap_or(u32::MAX),
             protocol_version_min: PROTOCOL_VERSION,
             protocol_version_max: PROTOCOL_VERSION,
-            token: self.signaling.token.expose().to_owned(),
+            token: self.token.expose().to_owned(),
             epoch: self.identity.epoch,
             sessions: sessions.into_iter().map(session_ref).collect(),
         };
@@ -178,18 +184,18 @@ impl Connection {
         let answered = timeout(REGISTER_TIMEOUT, answered).await;
         let (incoming, first) = answered.map_err(|_| StreamError::RegisterTimeout)??;
         let heartbeat_interval = registered(first)?;
-        Ok(Attached { outgoing, incoming, notices, heartbeat_interval })
+        Ok(Attached { outgoing, incoming, listener: id, notices, heartbeat_interval })
     }
 
     async fn converse(&self, attached: Attached) -> Result<(), StreamError> {
-        let Attached { outgoing, mut incoming, mut notices, heartbeat_interval } = attached;
+        let Attached { outgoing, mut incoming, listener, mut notices, heartbeat_interval } = attached;
         let mut heartbeat = interval(heartbeat_interval);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut meter = LoadMeter::new(self.clock.now(), self.gallery.snapshot().shards);
         loop {
             tokio::select! {
                 received = incoming.message() => match received? {
-                    Some(wish) => self.fulfil(wish, &outgoing).await?,
+                    Some(wish) => self.fulfil(wish, listener, &outgoing).await?,
                     None => return Err(StreamError::Ended),
                 },
                 notice = notices.recv() => match notice {
@@ -218,13 +224,14 @@ impl Connection {
     async fn fulfil(
         &self,
         wish: SignalingMessage,
+        listener: ListenerId,
         outgoing: &mpsc::Sender<RouterMessage>,
     ) -> Result<(), StreamError> {
         match wish.kind {
             Some(signaling_message::Kind::OpenSession(open)) => {
                 let asked = checked(&open).and_then(|(participant, suite, rights)| {
-                    let (id, room) = (open.request_id, &open.room);
-                    let asked = self.switchboard.open_for_listener(id, room, participant, suite, rights);
+                    let origin = Origin::Listener { listener, request: open.request_id };
+                    let asked = self.switchboard.request(&open.room, participant, suite, rights, origin);
                     asked.map_err(Into::into)
                 });
                 match asked {

@@ -80,8 +80,13 @@ impl FakeSignaling {
     }
 
     async fn router(&self) -> RouterHandle {
+        self.router_with(&[]).await
+    }
+
+    /// A router that dials this one and others.
+    async fn router_with(&self, others: &[&Self]) -> RouterHandle {
         let signaling = SignalingConfig {
-            url: format!("http://{}", self.address),
+            urls: others.iter().chain([&self]).map(|daemon| format!("http://{}", daemon.address)).collect(),
             token: ControlToken::new("open sesame".to_owned()),
         };
         let config = RouterConfig {
@@ -262,7 +267,7 @@ async fn sessions_outlive_the_stream_and_are_listed_anew() {
     let kept = stream.open(1, "a", 1).await;
     stream.open(2, "a", 2).await;
     drop(stream);
-    wait_for(&router, |now| !now.control.unwrap().is_registered).await;
+    wait_for(&router, |now| now.control.unwrap().registered == 0).await;
     // One ends while nobody listens.
     router.close_session("a", ParticipantId::new(2).unwrap(), None, CloseCode::Removed).unwrap();
     wait_for(&router, |now| now.shards[0].counters.sessions_ended == 1).await;
@@ -272,6 +277,33 @@ async fn sessions_outlive_the_stream_and_are_listed_anew() {
     assert_eq!(again.sessions, [session("a", 1, &kept)]);
     wait_for(&router, |now| now.control.unwrap().registrations == 2).await;
     stream.open(1, "a", 3).await;
+    router.shutdown().await;
+}
+
+#[tokio::test]
+async fn each_of_several_daemons_has_a_stream_and_one_that_dies_costs_the_others_nothing() {
+    let (mut first, mut second) = (FakeSignaling::start().await, FakeSignaling::start().await);
+    let router = first.router_with(&[&second]).await;
+    let (register, mut to_first) = first.admit().await;
+    let (again, mut to_second) = second.admit().await;
+    assert_eq!((register.epoch, register.router_id), (again.epoch, again.router_id), "one process");
+    wait_for(&router, |now| now.control.unwrap().registered == 2).await;
+    let kept = to_first.open(1, "a", 1).await;
+    let gone = to_first.open(2, "a", 2).await;
+    to_second.open(1, "b", 1).await;
+
+    drop((to_first, first));
+    wait_for(&router, |now| now.control.unwrap().registered == 1).await;
+    // The other has heard nothing that was the first's, and goes on with what it left: it ends one session and replaces another.
+    let SessionRef { room, participant, session: name } = session("a", 2, &gone);
+    to_second.wish(Wish::CloseSession(v1::CloseSession { room, participant, session: name, code: 0 })).await;
+    wait_for(&router, |now| now.shards[0].counters.sessions_ended == 1).await;
+    to_second.wish(Wish::OpenSession(open(2, "a", 1))).await;
+    let SessionRef { room, participant, session } = session("a", 1, &kept);
+    let reason = v1::EndReason::Replaced.into();
+    let replaced = v1::SessionEnded { room, participant, session, reason };
+    assert_eq!(to_second.next().await, Some(Told::SessionEnded(replaced)));
+    assert!(matches!(to_second.next().await, Some(Told::SessionOpened(opened)) if opened.request_id == 2));
     router.shutdown().await;
 }
 
@@ -300,7 +332,7 @@ async fn a_router_that_is_not_admitted_works_on_without_signaling() {
     let (code, message) = (v1::RegistrationRefusalCode::Unauthorized.into(), "who are you?".to_owned());
     stream.wish(Wish::RegistrationRefused(v1::RegistrationRefused { code, message })).await;
     wait_for(&router, |now| now.control.unwrap().failures == 1).await;
-    assert!(!router.snapshot().control.unwrap().is_registered);
+    assert_eq!(router.snapshot().control.unwrap().registered, 0);
     router.open_session("a", ParticipantId::new(1).unwrap(), Suite::AeadAes128Gcm).await.unwrap();
     router.shutdown().await;
 }
@@ -313,7 +345,6 @@ async fn signaling_may_come_later() {
     wait_for(&router, |now| now.control.unwrap().failures > 0).await;
     let mut signaling = FakeSignaling::start_on(address).await;
     signaling.admit().await;
-    wait_for(&router, |now| now.control.unwrap().is_registered || now.control.unwrap().registrations > 0)
-        .await;
+    wait_for(&router, |now| now.control.unwrap().registrations > 0).await;
     router.shutdown().await;
 }

@@ -199,9 +199,9 @@ fn encode_time(encoder: &mut DescriptorEncoder<'_>, shards: &[ShardSnapshot]) ->
 }
 
 fn encode_control(encoder: &mut DescriptorEncoder<'_>, control: ControlStatus) -> Result<(), fmt::Error> {
-    let help = "1 while the router is registered with signaling";
+    let help = "Signaling daemons that the router is registered with";
     let mut metric = encoder.encode_descriptor("control_registered", help, None, MetricType::Gauge)?;
-    metric.encode_gauge(&u64::from(control.is_registered))?;
+    metric.encode_gauge(&u64::from(control.registered))?;
     for (name, help, number) in [
         ("control_registrations", "Registrations with signaling", control.registrations),
         ("control_failures", "Control streams that could not be had or that broke", control.failures),

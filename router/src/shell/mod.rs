@@ -22,5 +22,5 @@ pub use self::start::{StartError, start};
 pub(crate) use self::stats::Published;
 pub use self::stats::{ControlStatus, ROUND_BOUNDS, RoundStats, RouterSnapshot, ShardSnapshot};
 pub use self::switchboard::{CommandError, OpenError};
-pub(crate) use self::switchboard::{Notice, SessionRecord, Switchboard};
+pub(crate) use self::switchboard::{Listener, ListenerId, Notice, Origin, SessionRecord, Switchboard};
 pub use self::thread::ShardFailure;

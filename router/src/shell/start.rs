@@ -112,22 +112,26 @@ pub async fn start(config: RouterConfig) -> Result<RouterHandle, StartError> {
         tokio::spawn(metrics::serve(listener, gallery.clone(), stopped.clone()));
     }
     if let (Some(signaling), Some(status)) = (config.signaling, gallery.control.clone()) {
-        let connection = Connection {
-            identity: Identity {
-                router_id: config.router_id,
-                region: config.region,
-                addresses: public_addresses.clone(),
-                epoch: clock.now().as_nanos() / NANOS_PER_MILLISECOND,
-            },
-            signaling,
-            switchboard: Arc::clone(&switchboard),
-            gallery: gallery.clone(),
-            status,
-            clock,
-            policy: config.policy.policy(),
-            rng: ChaCha20Rng::from_rng(&mut seeds),
+        let identity = Identity {
+            router_id: config.router_id,
+            region: config.region,
+            addresses: public_addresses.clone(),
+            epoch: clock.now().as_nanos() / NANOS_PER_MILLISECOND,
         };
-        farewells.push(tokio::spawn(connection.run(stopped.clone())));
+        for url in signaling.urls {
+            let connection = Connection {
+                identity: identity.clone(),
+                url,
+                token: signaling.token.clone(),
+                switchboard: Arc::clone(&switchboard),
+                gallery: gallery.clone(),
+                status: Arc::clone(&status),
+                clock,
+                policy: config.policy.policy(),
+                rng: ChaCha20Rng::from_rng(&mut seeds),
+            };
+            farewells.push(tokio::spawn(connection.run(stopped.clone())));
+        }
     }
     Ok(RouterHandle {
         clock,

@@ -78,11 +78,11 @@ impl ShardSnapshot {
     }
 }
 
-/// The control connection at one moment.
+/// The control connections at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ControlStatus {
-    /// Registered with signaling.
-    pub is_registered: bool,
+    /// Signaling daemons that the router is registered with.
+    pub registered: u32,
     /// Times that it registered.
     pub registrations: u64,
     /// Times that dialing, registering or the stream failed.
@@ -94,7 +94,7 @@ pub struct ControlStatus {
 pub struct RouterSnapshot {
     /// Each shard, in order.
     pub shards: Vec<ShardSnapshot>,
-    /// The control connection; `None` if there is none to have.
+    /// The control connections; `None` if there is none to have.
     pub control: Option<ControlStatus>,
 }
 

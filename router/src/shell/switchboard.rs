@@ -20,7 +20,7 @@ use crate::core::{Command, EndReason, Event, OpenRefused, OpenRequest, Policy, R
 
 /// Commands that wait for a shard. It takes them within a round; a full mailbox means that it is far behind.
 pub(super) const MAILBOX_COMMANDS: usize = 1_024;
-/// Notices that wait for the control connection: more than a router full of sessions that all end at once.
+/// Notices that wait for a control connection: more than a router full of sessions that all end at once.
 const LISTENER_NOTICES: usize = 32_768;
 
 /// Why a session was not opened.
@@ -90,8 +90,8 @@ pub(crate) struct SessionRecord {
     pub(crate) session: SessionName,
 }
 
-/// What the control connection is told, in order.
-#[derive(Debug)]
+/// What a control connection is told, in order.
+#[derive(Clone, Debug)]
 pub(crate) enum Notice {
     /// An answer to a request of this listener.
     Answer { request: u64, result: Result<Box<Ticket>, OpenError> },
@@ -101,13 +101,27 @@ pub(crate) enum Notice {
     Draining,
 }
 
-/// Who wanted a session.
+/// One control stream. A later one has another, so that an answer to the earlier cannot reach it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ListenerId(u64);
+
+/// What a listener starts with.
 #[derive(Debug)]
-enum Origin {
+pub(crate) struct Listener {
+    pub(crate) id: ListenerId,
+    /// The sessions that there are.
+    pub(crate) sessions: Vec<SessionRecord>,
+    /// What happens next. Ends when the router has stopped, and when the listener is too slow.
+    pub(crate) notices: mpsc::Receiver<Notice>,
+}
+
+/// Who wants a session.
+#[derive(Debug)]
+pub(crate) enum Origin {
     /// A caller in this process.
     Caller(oneshot::Sender<Result<Box<Ticket>, OpenError>>),
-    /// The listener of this generation, under its own number for the request.
-    Listener { generation: u64, request: u64 },
+    /// A listener, under its own number for the request.
+    Listener { listener: ListenerId, request: u64 },
 }
 
 /// A session that was asked for.
@@ -123,9 +137,9 @@ struct State {
     directory: Directory,
     pending: BTreeMap<u64, Pending>,
     next_request: u64,
-    listener: Option<mpsc::Sender<Notice>>,
-    /// Grows with every listener: an answer to an earlier one must not reach a later one.
-    generation: u64,
+    /// As many as there are signaling daemons to dial, and now and then one that has gone.
+    listeners: BTreeMap<ListenerId, mpsc::Sender<Notice>>,
+    next_listener: u64,
     is_stopping: bool,
 }
 
@@ -151,8 +165,8 @@ impl Switchboard {
             directory: Directory::new(mailboxes.len()),
             pending: BTreeMap::new(),
             next_request: 0,
-            listener: None,
-            generation: 0,
+            listeners: BTreeMap::new(),
+            next_listener: 0,
             is_stopping: false,
         };
         Self { state: Mutex::new(state), stopping: CancellationToken::new(), mailboxes, shards, clock }
@@ -180,20 +194,8 @@ impl Switchboard {
         answer.await.unwrap_or(Err(OpenError::Stopped)).map(|ticket| *ticket)
     }
 
-    /// Asks for a session; the listener that was attached last gets the answer with its own `request` number.
-    pub(crate) fn open_for_listener(
-        &self,
-        request: u64,
-        room: &str,
-        participant: ParticipantId,
-        suite: Suite,
-        rights: Rights,
-    ) -> Result<(), OpenError> {
-        let generation = self.state().generation;
-        self.request(room, participant, suite, rights, Origin::Listener { generation, request })
-    }
-
-    fn request(
+    /// Asks for a session; the answer goes to `origin`. If it has gone by then the session is closed again.
+    pub(crate) fn request(
         &self,
         room: &str,
         participant: ParticipantId,
@@ -268,7 +270,7 @@ impl Switchboard {
             return;
         }
         self.stopping.cancel();
-        state.tell_listener(Notice::Draining);
+        state.tell_all(&Notice::Draining);
         for (shard, mailbox) in self.mailboxes.iter().enumerate() {
             if let Err(error) = mailbox.send(Command::Shutdown) {
                 tracing::warn!(shard, %error, "the shard could not be told to stop");
@@ -287,20 +289,21 @@ impl Switchboard {
         &self.stopping
     }
 
-    /// Makes the caller the one listener from now on; returns the sessions that there are, and what happens next. The queue
-    /// ends when another listener attaches, when the router has stopped, and when the listener is too slow.
-    pub(crate) fn attach_listener(&self) -> (Vec<SessionRecord>, mpsc::Receiver<Notice>) {
-        let (sender, receiver) = mpsc::channel(LISTENER_NOTICES);
+    /// Makes the caller a listener, for as long as it keeps the queue.
+    pub(crate) fn attach_listener(&self) -> Listener {
+        let (sender, notices) = mpsc::channel(LISTENER_NOTICES);
         let mut state = self.state();
-        state.generation += 1;
-        state.listener = Some(sender);
+        let id = ListenerId(state.next_listener);
+        state.next_listener += 1;
+        state.listeners.retain(|_, listener| !listener.is_closed());
+        state.listeners.insert(id, sender);
         let sessions = state.directory.sessions();
         let record = |(room, participant, session): (&str, _, _)| SessionRecord {
             room: room.to_owned(),
             participant,
             session,
         };
-        (sessions.map(record).collect(), receiver)
+        Listener { id, sessions: sessions.map(record).collect(), notices }
     }
 
     /// Brings the shards' events to whom they concern, until the last shard has stopped.
@@ -311,7 +314,7 @@ impl Switchboard {
         let mut state = self.state();
         // Whoever still waits is told so by the end of its queue.
         state.pending.clear();
-        state.listener = None;
+        state.listeners.clear();
     }
 
     /// Tells those who wait that a shard failed: their answers may never come.
@@ -351,7 +354,7 @@ impl Switchboard {
                 tracing::debug!(shard, %room, participant = participant.get(), %session, ?reason, "ended");
                 state.directory.ended(&room, participant, session);
                 let session = SessionRecord { room: room.into(), participant, session };
-                state.tell_listener(Notice::Ended { session, reason });
+                state.tell_all(&Notice::Ended { session, reason });
             }
         }
     }
@@ -362,16 +365,21 @@ impl State {
     fn answer(&mut self, origin: Origin, result: Result<Box<Ticket>, OpenError>) -> bool {
         match origin {
             Origin::Caller(caller) => caller.send(result).is_ok(),
-            Origin::Listener { generation, .. } if generation != self.generation => false,
-            Origin::Listener { request, .. } => self.tell_listener(Notice::Answer { request, result }),
+            Origin::Listener { listener, request } => self.tell(listener, Notice::Answer { request, result }),
         }
     }
 
-    fn tell_listener(&mut self, notice: Notice) -> bool {
-        let was_told = self.listener.as_ref().is_some_and(|listener| listener.try_send(notice).is_ok());
+    fn tell_all(&mut self, notice: &Notice) {
+        for listener in self.listeners.keys().copied().collect::<Vec<_>>() {
+            self.tell(listener, notice.clone());
+        }
+    }
+
+    fn tell(&mut self, listener: ListenerId, notice: Notice) -> bool {
+        let was_told = self.listeners.get(&listener).is_some_and(|sender| sender.try_send(notice).is_ok());
         if !was_told {
             // A listener that lost a notice must start anew, from the list of sessions.
-            self.listener = None;
+            self.listeners.remove(&listener);
         }
         was_told
     }

@@ -10,6 +10,7 @@
 //! address of their own. Why not over the bus: a message that is lost there would be lost for the participant, and order and
 //! back-pressure would have to be made anew; a connection has both.
 
+mod claims;
 mod notice;
 mod presence;
 mod tunnel;
@@ -26,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use crate::bus::{Bus, BusError};
 use crate::clock::Clock;
 use crate::store::{Claim, Lease, Store, StoreError};
+use claims::Claims;
 pub use notice::{Notice, Notices};
 pub use presence::{MISSED_AFTER, PRESENCE_INTERVAL, PRESENCE_TTL, Presence, SETTLE_AFTER};
 pub use tunnel::{Forwarded, Owner, TunnelError, Vouched, dial};
@@ -96,8 +98,7 @@ struct Inner {
     parts: ClusterParts,
     presence: Mutex<Presence>,
     leases: Mutex<BTreeMap<MeetingId, Lease>>,
-    /// Claims are made one at a time: a second claim of the same daemon would fence off the first.
-    claiming: tokio::sync::Mutex<()>,
+    claims: Claims,
 }
 
 impl Cluster {
@@ -105,8 +106,7 @@ impl Cluster {
     #[must_use]
     pub fn new(parts: ClusterParts) -> Self {
         let presence = Mutex::new(Presence::new(parts.id.clone()));
-        let claiming = tokio::sync::Mutex::new(());
-        Self(Arc::new(Inner { parts, presence, leases: Mutex::default(), claiming }))
+        Self(Arc::new(Inner { parts, presence, leases: Mutex::default(), claims: Claims::new() }))
     }
 
     /// The daemon's name.
@@ -278,7 +278,7 @@ impl Cluster {
     /// If the store fails; the meeting is this daemon's no more all the same.
     pub async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
         // Not while it is being claimed anew.
-        let _claiming = self.0.claiming.lock().await;
+        let _claiming = self.0.claims.one(&lease.meeting).await;
         if self.lease(&lease.meeting).is_some_and(|held| held.fence == lease.fence) {
             self.leases().remove(&lease.meeting);
         }
@@ -286,7 +286,7 @@ impl Cluster {
     }
 
     async fn claim(&self, meeting: &MeetingId, dead_fence: Option<u64>) -> Result<Option<Lease>, StoreError> {
-        let _claiming = self.0.claiming.lock().await;
+        let _claiming = self.0.claims.one(meeting).await;
         if let Some(lease) = self.lease(meeting) {
             return Ok(Some(lease));
         }
@@ -303,7 +303,7 @@ impl Cluster {
         let parts = &self.0.parts;
         loop {
             let leases = {
-                let _claiming = self.0.claiming.lock().await;
+                let _claiming = self.0.claims.all().await;
                 let leases = parts.store.claim_some(dead, &parts.id).await?;
                 self.leases().extend(leases.iter().map(|lease| (lease.meeting.clone(), lease.clone())));
                 leases
@@ -336,7 +336,7 @@ impl Cluster {
     async fn usurped(&self) -> Result<Vec<Lease>, StoreError> {
         let parts = &self.0.parts;
         // Not while one is being claimed: it would be in the store and not here, or the other way round.
-        let _claiming = self.0.claiming.lock().await;
+        let _claiming = self.0.claims.all().await;
         let (mut owned, mut after) = (BTreeMap::new(), None);
         loop {
             let page = parts.store.owned_by(&parts.id, after.as_ref()).await?;

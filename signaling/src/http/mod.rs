@@ -12,6 +12,7 @@ mod ws;
 pub use serve::{HttpLimits, serve};
 pub use ws::Origins;
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,9 +62,9 @@ pub struct AppParts {
     pub cluster: Cluster,
     /// What daemons show one another.
     pub cluster_secret: Token,
-    /// The WebSocket's address as clients see it.
+    /// The WebSocket's address as clients see it; taken from the request's `Host` when there is none.
     pub join_url: Option<String>,
-    /// What links to meetings begin with.
+    /// What links to meetings begin with; made from the request's `Host` when there is none.
     pub link_url: Option<String>,
     /// Which web pages may open a WebSocket.
     pub origins: Origins,
@@ -71,39 +72,25 @@ pub struct AppParts {
     pub join_timeout: Duration,
 }
 
-/// What the handlers need.
+/// What the handlers need: [`AppParts`], and what is counted and derived beside them. Cheap to clone: every connection has one.
 #[derive(Clone)]
-pub struct App {
-    /// The meetings.
-    pub meetings: Meetings,
-    /// What is kept.
-    pub store: Arc<dyn Store>,
-    /// For readiness and metrics.
-    pub routers: Routers,
-    /// Counts.
-    pub metrics: Arc<Metrics>,
-    /// Tells the time.
-    pub clock: Clock,
-    /// Checks credentials.
-    pub auth: Auth,
-    /// Where meetings are.
-    pub cluster: Cluster,
-    /// What daemons show one another.
-    pub cluster_secret: Token,
-    /// Its hash.
+pub struct App(Arc<Inner>);
+
+struct Inner {
+    parts: AppParts,
     cluster_secret_hash: TokenHash,
     /// REST calls of each account.
     account_calls: Buckets,
     /// REST calls for each meeting.
     meeting_calls: Buckets,
-    /// The WebSocket's address as clients see it; taken from the request's `Host` when there is none.
-    pub join_url: Option<Arc<str>>,
-    /// What links to meetings begin with; made from the request's `Host` when there is none.
-    pub link_url: Option<Arc<str>>,
-    /// Which web pages may open a WebSocket.
-    pub origins: Origins,
-    /// How long a WebSocket may take to send its join.
-    pub join_timeout: Duration,
+}
+
+impl Deref for App {
+    type Target = AppParts;
+
+    fn deref(&self) -> &AppParts {
+        &self.0.parts
+    }
 }
 
 /// REST calls of one account: a server that makes a meeting for each of its users on the hour.
@@ -115,29 +102,18 @@ impl App {
     /// With rates that nobody has used yet.
     #[must_use]
     pub fn new(parts: AppParts) -> Self {
-        Self {
-            meetings: parts.meetings,
-            store: parts.store,
-            routers: parts.routers,
-            metrics: parts.metrics,
-            clock: parts.clock,
-            auth: parts.auth,
-            cluster: parts.cluster,
+        Self(Arc::new(Inner {
             cluster_secret_hash: TokenHash::of(&parts.cluster_secret),
-            cluster_secret: parts.cluster_secret,
             account_calls: Buckets::new(ACCOUNT_RATE),
             meeting_calls: Buckets::new(MEETING_RATE),
-            join_url: parts.join_url.map(Arc::from),
-            link_url: parts.link_url.map(Arc::from),
-            origins: parts.origins,
-            join_timeout: parts.join_timeout,
-        }
+            parts,
+        }))
     }
 
     fn sweep(&self, now: Time) {
         self.auth.sweep(now);
-        self.account_calls.sweep(now);
-        self.meeting_calls.sweep(now);
+        self.0.account_calls.sweep(now);
+        self.0.meeting_calls.sweep(now);
     }
 }
 

@@ -26,12 +26,12 @@ pub(super) struct Entry<'a> {
 
 /// What notes come to in the store.
 pub(super) fn writes(notes: &[Note], lease: &Lease, account: Option<&str>, now: Time) -> Vec<Durable> {
-    let mut writes = Vec::new();
-    if notes.iter().any(|note| matches!(note, Note::Entered { .. })) {
-        writes.push(Durable::Started { at: now });
-    }
-    writes.extend(notes.iter().flat_map(|note| durable(note, lease, account, now)));
-    writes
+    notes.iter().flat_map(|note| durable(note, lease, account, now)).collect()
+}
+
+/// Whether somebody came in.
+pub(super) fn anybody_entered(notes: &[Note]) -> bool {
+    notes.iter().any(|note| matches!(note, Note::Entered { .. }))
 }
 
 /// Writes an entry down in the store, all or nothing. When this has answered well, people may be told.

@@ -1,10 +1,12 @@
 //! What waits to be sent to one connection.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
-use axum::extract::ws::{Utf8Bytes, close_code};
 use sluice_wire::signaling::DaemonMessage;
 use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_util::sync::CancellationToken;
 
 use crate::meeting::CloseKind;
@@ -17,6 +19,9 @@ const MOVES: &str = "the meeting goes on at another daemon: come back";
 /// bounded, and it may resume.
 const OUTBOX_MESSAGES: usize = 256;
 
+/// What a number takes in front of a message, in bytes: eight and up to twenty digits.
+const NUMBER_BYTES: usize = 28;
+
 /// Something to send.
 #[derive(Clone, Debug)]
 pub enum Outgoing {
@@ -27,7 +32,7 @@ pub enum Outgoing {
     /// Close the connection.
     Close(CloseKind),
     /// Close it with this code and this reason (RFC 6455 section 7.4).
-    CloseAs(u16, Utf8Bytes),
+    CloseAs(CloseCode, Utf8Bytes),
 }
 
 /// The sending end. Never waits.
@@ -64,7 +69,7 @@ impl Outbox {
     /// Sends the connection's client away, to come back after `retry_after_ms` and resume.
     pub fn send_away(&self, retry_after_ms: u64) {
         let told = self.send(&DaemonMessage::GoingAway { retry_after_ms })
-            && self.put(Outgoing::CloseAs(close_code::RESTART, MOVES.into()));
+            && self.put(Outgoing::CloseAs(CloseCode::Restart, MOVES.into()));
         if !told {
             self.break_off();
         }
@@ -87,12 +92,12 @@ impl Outgoing {
     ///
     /// # Errors
     /// The code and the reason to close with, if it is no message.
-    pub fn into_text(self) -> Result<Utf8Bytes, (u16, Utf8Bytes)> {
+    pub fn into_text(self) -> Result<Utf8Bytes, (CloseCode, Utf8Bytes)> {
         match self {
             Self::Text(text) => Ok(text),
             Self::Numbered(seq, text) => Ok(numbered(seq, &text)),
-            Self::Close(CloseKind::Normal) => Err((close_code::NORMAL, Utf8Bytes::default())),
-            Self::Close(CloseKind::Fatal) => Err((close_code::POLICY, "see the error before this".into())),
+            Self::Close(CloseKind::Normal) => Err((CloseCode::Normal, Utf8Bytes::default())),
+            Self::Close(CloseKind::Fatal) => Err((CloseCode::Policy, "see the error before this".into())),
             Self::CloseAs(code, reason) => Err((code, reason)),
         }
     }
@@ -107,7 +112,11 @@ pub(super) fn encode(message: &DaemonMessage) -> String {
 /// The same object with the number as its first field.
 fn numbered(seq: u64, text: &str) -> Utf8Bytes {
     let fields = text.strip_prefix('{').unwrap_or(text);
-    format!("{{\"seq\":{seq},{fields}").into()
+    let mut numbered = String::with_capacity(NUMBER_BYTES + fields.len());
+    // Into a string: it cannot fail.
+    write!(numbered, "{{\"seq\":{seq},").ok();
+    numbered.push_str(fields);
+    numbered.into()
 }
 
 #[cfg(test)]

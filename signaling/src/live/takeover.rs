@@ -14,6 +14,9 @@ use crate::store::{Durable, Lease, MAX_PAGE, MarkKind, RecordingMark, StoreError
 /// Requests for sessions that one owner makes at most: its numbers must not be taken for those of the next.
 const REQUESTS_PER_OWNER: u64 = 1 << 32;
 
+/// The token of a meeting's first owner, which has nobody to inherit from.
+const FIRST_FENCE: u64 = 1;
+
 /// What is kept beside the seats.
 #[derive(Serialize, Deserialize)]
 struct Kept {
@@ -34,6 +37,9 @@ pub(super) async fn inheritance(
     parts: &MeetingsParts,
     lease: &Lease,
 ) -> Result<Option<Inheritance>, StoreError> {
+    if lease.fence == FIRST_FENCE {
+        return Ok(None);
+    }
     let (store, id) = (parts.store.as_ref(), &lease.meeting);
     let seats = store.seats(id).await?;
     if seats.is_empty() {

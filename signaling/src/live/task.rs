@@ -50,7 +50,8 @@ async fn prepare(meetings: &Meetings, id: &MeetingId) -> Result<Option<Task>, Ro
     let Some(record) = parts.store.find(id).await? else { return Ok(None) };
     let Route::Here(lease) = parts.cluster.route(id).await? else { return Ok(None) };
     let inherited = takeover::inheritance(parts, &lease).await?;
-    let (ended, settings, account) = (record.ended(), record.settings, record.account);
+    let (started, ended) = (record.started_at.is_some(), record.ended());
+    let (settings, account) = (record.settings, record.account);
     let wishes = Wishes { region: settings.region.clone(), data_residency: settings.data_residency.clone() };
     let now = parts.clock.now();
     let (meeting, events) = match inherited {
@@ -70,6 +71,7 @@ async fn prepare(meetings: &Meetings, id: &MeetingId) -> Result<Option<Task>, Ro
         lease,
         account,
         wishes,
+        started,
         lost: false,
         legacy: Legacy::default(),
         flush_at: None,
@@ -118,6 +120,8 @@ pub(super) struct Task {
     account: Option<String>,
     /// Where its media wants to be.
     pub(super) wishes: Wishes,
+    /// The store knows that somebody has been inside.
+    started: bool,
     /// The meeting is another daemon's by now, or cannot be written: nothing more may be told to anybody.
     lost: bool,
     /// What is written for the next owner.
@@ -294,8 +298,13 @@ impl Task {
             let now = self.meetings.parts.clock.now();
             let notes = std::mem::take(&mut self.notes);
             let account = self.account.as_deref();
-            let writes = journal::writes(&notes, &self.lease, account, now);
+            let mut writes = journal::writes(&notes, &self.lease, account, now);
+            let starts = !self.started && journal::anybody_entered(&notes);
+            if starts {
+                writes.push(Durable::Started { at: now });
+            }
             let written = self.write_down(writes).await;
+            self.started |= starts && written.is_ok();
             let actions = std::mem::take(&mut self.actions);
             if let Err(error) = written {
                 tracing::error!(meeting = %self.id, %error, "the meeting is lost to this daemon");

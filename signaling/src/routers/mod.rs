@@ -1,6 +1,6 @@
 //! Routers: who is attached, which room is where, and which sessions there are.
 //!
-//! `registry` is the state, without I/O; `service` is the gRPC end that routers dial; [`Routers`] is what the rest of the
+//! `registry` is the state, without I/O, with `requests` and `strangers`; `service` is the gRPC end that routers dial; [`Routers`] is what the rest of the
 //! daemon holds.
 
 mod event;
@@ -8,6 +8,7 @@ mod handle;
 mod placement;
 mod records;
 mod registry;
+mod requests;
 mod service;
 mod strangers;
 mod terms;

@@ -7,24 +7,19 @@
 use std::collections::BTreeMap;
 
 use sluice_proto::v1::{
-    self, CloseRoom, CloseSession, EndReason, OpenSession, Register, Registered, RouterMessage, SessionEnded,
-    SessionOpened, SignalingMessage, router_message, signaling_message,
+    self, CloseRoom, CloseSession, EndReason, Register, Registered, RouterMessage, SessionEnded,
+    SignalingMessage, router_message, signaling_message,
 };
 use sluice_wire::signaling::MediaLostReason;
-use sluice_wire::ticket::{PROTOCOL_VERSION, Suite, Ticket};
 use sluice_wire::time::Time;
 use sluice_wire::track::ParticipantId;
 
-use super::event::{NoRouter, RegistryTiming, RouterEvent};
-use super::placement::{Candidate, Load, Wishes, place};
+use super::event::{RegistryTiming, RouterEvent};
 use super::records::{AttachmentId, Output, RegisterError, Request, Room, Router};
-use super::terms::{policy_of, rights_of};
-use crate::meeting::{CloseCode, MediaTerms, RequestId};
+use crate::meeting::CloseCode;
 
 /// Routers that may be attached: more than a daemon with one store should place rooms on.
 pub(super) const MAX_ROUTERS: usize = 256;
-/// Requests that a router may owe answers to: at a millisecond each it is a time-out behind.
-const MAX_REQUESTS_PER_ROUTER: usize = 4_096;
 /// A router is gone after so many heartbeats that did not come.
 const MISSED_HEARTBEATS: u32 = 3;
 
@@ -33,10 +28,12 @@ const MISSED_HEARTBEATS: u32 = 3;
 pub(super) struct Registry {
     pub(super) timing: RegistryTiming,
     pub(super) routers: BTreeMap<String, Router>,
-    attachments: BTreeMap<AttachmentId, String>,
+    pub(super) attachments: BTreeMap<AttachmentId, String>,
     pub(super) rooms: BTreeMap<String, Room>,
-    requests: BTreeMap<u64, Request>,
-    next_request: u64,
+    pub(super) requests: BTreeMap<u64, Request>,
+    pub(super) next_request: u64,
+    /// Sessions of other daemons that ended lately, by room and name, and when.
+    pub(super) ended: BTreeMap<(String, String), Time>,
     pub(super) output: Output,
 }
 
@@ -49,6 +46,7 @@ impl Registry {
             rooms: BTreeMap::new(),
             requests: BTreeMap::new(),
             next_request: 1,
+            ended: BTreeMap::new(),
             output: Output::default(),
         }
     }
@@ -126,7 +124,7 @@ impl Registry {
                 );
                 self.refuse(&name, refused.request_id);
             }
-            Some(router_message::Kind::SessionEnded(ended)) => self.session_ended(&name, ended),
+            Some(router_message::Kind::SessionEnded(ended)) => self.session_ended(now, &name, ended),
             Some(router_message::Kind::Register(_)) => {
                 tracing::warn!(router = name, "registered twice on one stream");
                 self.detach(attachment);
@@ -136,40 +134,13 @@ impl Registry {
         }
     }
 
-    fn session_opened(&mut self, router: &str, attachment: AttachmentId, opened: SessionOpened) {
-        let Some(request) = self.take_request(router, opened.request_id) else { return };
-        let session = opened.ticket.as_ref().map(|ticket| ticket.session.clone()).unwrap_or_default();
-        match opened.ticket.unwrap_or_default().try_into() {
-            Ok(ticket) if !request.given_up => self.opened(request, ticket),
-            Ok(Ticket { .. }) => self.close_unwanted(attachment, &request, session),
-            Err(error) => {
-                tracing::error!(router, %error, "the router granted a ticket that is none");
-                self.close_unwanted(attachment, &request, session);
-                self.refused(request);
-            }
+    fn session_ended(&mut self, now: Time, router: &str, ended: SessionEnded) {
+        let here = self.rooms.get(&ended.room).filter(|room| room.router == router);
+        let is_here = here.is_some();
+        if !here.is_some_and(|room| room.sessions.values().any(|session| *session == ended.session)) {
+            self.note_end(now, &ended);
         }
-    }
-
-    fn opened(&mut self, request: Request, ticket: Ticket) {
-        let Request { router, room, participant, request, .. } = request;
-        let bound = self.rooms.entry(room.clone()).or_insert_with(|| Room::on(router));
-        // The router has ended whatever the participant had there before.
-        bound.strangers.remove(&participant);
-        bound.rights.remove(&participant);
-        bound.sessions.insert(participant, ticket.session.clone());
-        let ticket = Box::new(ticket);
-        self.output.events.push_back(RouterEvent::Opened { room, request, participant, ticket });
-    }
-
-    fn close_unwanted(&mut self, attachment: AttachmentId, request: &Request, session: String) {
-        let (room, participant) = (request.room.clone(), request.participant.get());
-        let code = CloseCode::Left as u32;
-        let close = CloseSession { room, participant, session, code };
-        self.send(attachment, signaling_message::Kind::CloseSession(close));
-    }
-
-    fn session_ended(&mut self, router: &str, ended: SessionEnded) {
-        if self.rooms.get(&ended.room).is_none_or(|room| room.router != router) {
+        if !is_here {
             return;
         }
         let reason = match ended.reason() {
@@ -220,69 +191,6 @@ impl Registry {
         if self.rooms.get(room).is_some_and(Room::is_empty) {
             self.rooms.remove(room);
         }
-    }
-
-    /// Asks the room's router for a session on these terms, or binds the room to one first.
-    pub(super) fn open_session(
-        &mut self,
-        now: Time,
-        room: &str,
-        participant: ParticipantId,
-        request: RequestId,
-        terms: MediaTerms,
-        wishes: &Wishes,
-    ) -> Result<(), NoRouter> {
-        let name = match self.rooms.get(room) {
-            Some(bound) => bound.router.clone(),
-            None => self.place(wishes).ok_or(NoRouter)?.to_owned(),
-        };
-        let owed = self.requests.values().filter(|request| request.router == name).count();
-        let router = self.routers.get_mut(&name).ok_or(NoRouter)?;
-        let attachment = router.attachment.ok_or(NoRouter)?;
-        if owed >= MAX_REQUESTS_PER_ROUTER {
-            return Err(NoRouter);
-        }
-        router.asked_since_heartbeat += 1;
-        let bound = self.rooms.entry(room.to_owned()).or_insert_with(|| Room::on(name.clone()));
-        bound.pending += 1;
-        let request_id = self.next_request;
-        self.next_request += 1;
-        let deadline = now + self.timing.open_timeout;
-        let room = room.to_owned();
-        let open = OpenSession {
-            request_id,
-            room: room.clone(),
-            participant: participant.get(),
-            suite: v1::Suite::from(Suite::default()).into(),
-            protocol_version: PROTOCOL_VERSION,
-            rights: Some(rights_of(terms.rights)),
-            policy: Some(policy_of(terms.preset)),
-        };
-        let request = Request { router: name, room, participant, request, deadline, given_up: false };
-        self.requests.insert(request_id, request);
-        self.send(attachment, signaling_message::Kind::OpenSession(open));
-        Ok(())
-    }
-
-    fn place(&self, wishes: &Wishes) -> Option<&str> {
-        let takes_rooms = |router: &Router| router.attachment.is_some() && !router.draining;
-        let candidates =
-            self.routers.iter().filter(|(_, router)| takes_rooms(router)).map(|(name, router)| {
-                let here = || self.rooms.values().filter(|room| &room.router == name);
-                let participants =
-                    here().map(|room| room.sessions.len() + room.strangers.len() + room.pending);
-                let load = Load {
-                    cpu_permille: router.cpu_permille,
-                    bits_per_second: router.bits_per_second,
-                    shards: router.shards,
-                    asked: router.asked_since_heartbeat,
-                    // What other daemons have there is in the router's own figures.
-                    participants: router.participants.max(participants.sum::<usize>() as u64),
-                    rooms: router.rooms.max(here().count() as u64),
-                };
-                Candidate { router: name, region: &router.region, load }
-            });
-        place(candidates, wishes)
     }
 
     /// Ends a session. If its router has no stream now, it will when it registers again.
@@ -350,6 +258,7 @@ impl Registry {
             self.settle(&room);
             self.output.events.push_back(RouterEvent::Refused { room, request });
         }
+        self.forget_ends(now);
         let silence = self.timing.heartbeat_interval * MISSED_HEARTBEATS;
         let silent = self.routers.iter().filter(|(_, router)| router.heard_at + silence <= now);
         for name in silent.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
@@ -382,39 +291,6 @@ impl Registry {
                 bound.strangers.clear();
             }
             self.release(&room);
-        }
-    }
-
-    fn take_request(&mut self, router: &str, id: u64) -> Option<Request> {
-        if self.requests.get(&id)?.router != router {
-            return None;
-        }
-        let request = self.requests.remove(&id)?;
-        if !request.given_up {
-            // Bound again at once if the session opened.
-            self.settle(&request.room);
-        }
-        Some(request)
-    }
-
-    /// A room has one request less under way.
-    fn settle(&mut self, room: &str) {
-        if let Some(bound) = self.rooms.get_mut(room) {
-            bound.pending = bound.pending.saturating_sub(1);
-        }
-        self.release(room);
-    }
-
-    fn refuse(&mut self, router: &str, id: u64) {
-        if let Some(request) = self.take_request(router, id) {
-            self.refused(request);
-        }
-    }
-
-    fn refused(&mut self, request: Request) {
-        if !request.given_up {
-            let Request { room, request, .. } = request;
-            self.output.events.push_back(RouterEvent::Refused { room, request });
         }
     }
 

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use sluice_proto::v1::{CloseSession, SessionRef, signaling_message};
+use sluice_proto::v1::{CloseSession, SessionEnded, SessionRef, signaling_message};
 use sluice_wire::signaling::MediaLostReason;
 use sluice_wire::time::Time;
 use sluice_wire::track::ParticipantId;
@@ -23,7 +23,25 @@ pub(super) const STRANGER_GRACE: Duration = Duration::from_secs(30);
 /// pause between its attempts is 10 s.
 const COMING_GRACE: Duration = Duration::from_secs(12);
 
+/// How long it is remembered that a session of another daemon's ended: if that daemon had died before it could write so, the next owner
+/// would believe that the session goes on. Twice as long as a meeting takes to have one.
+const END_MEMORY: Duration = Duration::from_secs(10);
+/// Such ends that are remembered, those of a large router whose sessions all end: more show by clients that ask for new tickets.
+const MAX_ENDS: usize = 16_384;
+
 impl Registry {
+    /// A session that is not known here has ended.
+    pub(super) fn note_end(&mut self, at: Time, ended: &SessionEnded) {
+        if self.ended.len() < MAX_ENDS {
+            self.ended.insert((ended.room.clone(), ended.session.clone()), at);
+        }
+    }
+
+    /// Forgets ends that nobody asks for any more.
+    pub(super) fn forget_ends(&mut self, now: Time) {
+        self.ended.retain(|_, at| *at + END_MEMORY > now);
+    }
+
     /// What this side has and the router has not is lost. What the router has and this side has not is a stranger, unless
     /// something else is known in its place: then it is closed.
     pub(super) fn reconcile(
@@ -126,6 +144,9 @@ impl Registry {
             room.strangers.clear();
         }
         for (&participant, session) in sessions {
+            if self.ended.contains_key(&(name.to_owned(), session.clone())) {
+                continue;
+            }
             // What the router itself has said is true whatever was written down.
             let said = room.strangers.remove(&participant).map(|stranger| stranger.session);
             room.sessions.insert(participant, said.unwrap_or_else(|| session.clone()));

@@ -6,8 +6,6 @@ use sluice_proto::v1::{
     SessionRefused, router_message::Kind as FromRouter, signaling_message::Kind as ToRouter,
 };
 use sluice_wire::signaling::MediaLostReason;
-use sluice_wire::ssrc::SsrcBlock;
-use sluice_wire::ticket::{Direction, MasterKey, Secret, Suite, Ticket};
 use sluice_wire::time::Time;
 use sluice_wire::track::ParticipantId;
 
@@ -17,6 +15,7 @@ use super::records::{AttachmentId, RegisterError};
 use super::registry::Registry;
 use super::strangers::STRANGER_GRACE;
 use crate::meeting::{CloseCode, MediaRights, MediaTerms, QualityPreset, RequestId};
+use crate::test_ticket::ticket;
 
 const HEARTBEAT: Duration = Duration::from_secs(1);
 const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -37,22 +36,6 @@ fn named(router: &str) -> Register {
 
 fn id(number: u32) -> ParticipantId {
     ParticipantId::new(number).unwrap()
-}
-
-fn ticket(session: &str) -> Ticket {
-    let direction = |base| Direction {
-        master: MasterKey { key: Secret::new(vec![1; 16]), salt: Secret::new(vec![2; 12]) },
-        ssrcs: SsrcBlock::new(base, 64).unwrap(),
-    };
-    Ticket {
-        protocol_version: 1,
-        session: session.to_owned(),
-        addresses: vec!["192.0.2.1:5004".parse().unwrap()],
-        suite: Suite::default(),
-        uplink: direction(64),
-        downlink: direction(128),
-        alternate: None,
-    }
 }
 
 fn session(hex_digit: char) -> String {
@@ -355,6 +338,28 @@ fn what_a_dead_daemon_had_is_gone_on_with_under_the_names_that_the_router_says()
     let again = refs(&[("room1", 1, '1'), ("room1", 2, '2'), ("room1", 5, '5'), ("room2", 3, '3')]);
     registry.register(NOW, LATER, Register { sessions: again, ..named("a") }).unwrap();
     assert_eq!(events(&mut registry), [lost("room1", 4, &session('4'), MediaLostReason::RouterGone)]);
+}
+
+/// The daemon that owned the meeting was told as well, and had died by then.
+#[test]
+fn what_ended_unheard_is_not_gone_on_with() {
+    let mut registry = two();
+    let end = |room: &str, name| {
+        let (room, session) = (room.to_owned(), session(name));
+        let reason = EndReason::Idle.into();
+        FromRouter::SessionEnded(SessionEnded { room, participant: 1, session, reason })
+    };
+    says(&mut registry, NOW, A, end("r", '1'));
+    says(&mut registry, NOW, A, end("other", '2'));
+    let had = seats(&[(1, '1'), (2, '2')]);
+    assert_eq!(registry.adopt(NOW, "r", &home("a", 0), &had), seats(&[(2, '2')]));
+    assert!(events(&mut registry).is_empty(), "whoever adopts is answered");
+    // Names are given once, so that it may be forgotten.
+    registry.expire(NOW + Duration::from_secs(10));
+    assert!(registry.ended.is_empty());
+    let mut registry = two();
+    (0..20_000).for_each(|n| says(&mut registry, NOW, A, end(&n.to_string(), '3')));
+    assert_eq!(registry.ended.len(), 16_384);
 }
 
 #[test]

@@ -1,10 +1,9 @@
 //! Daemons that find and replace one another. On one process's memory that stands for a shared bus, and on Redis.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sluice_signaling::bus::{Bus, BusFuture, LocalBus, Subscription};
+use sluice_signaling::bus::Bus;
 use sluice_signaling::clock::Clock;
 use sluice_signaling::cluster::{Change, Cluster, ClusterParts, Notice, Route};
 use sluice_signaling::meeting::MeetingSettings;
@@ -16,40 +15,12 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::buses::{Shared, local};
+
 const ID: &str = "23456789abcd";
 const PATIENCE: Duration = Duration::from_secs(10);
 /// What the others take to go on with the meetings of a daemon that died.
 const TAKEOVER_LIMIT: Duration = Duration::from_secs(3);
-
-/// Memory that daemons of one process share.
-#[derive(Clone)]
-struct Shared(LocalBus);
-
-impl Bus for Shared {
-    fn publish<'a>(&'a self, topic: &'a str, message: &'a str) -> BusFuture<'a, ()> {
-        self.0.publish(topic, message)
-    }
-
-    fn subscribe<'a>(&'a self, topic: &'a str) -> BusFuture<'a, Subscription> {
-        self.0.subscribe(topic)
-    }
-
-    fn put<'a>(&'a self, hash: &'a str, fields: &'a [(String, String)], ttl: Duration) -> BusFuture<'a, ()> {
-        self.0.put(hash, fields, ttl)
-    }
-
-    fn fields<'a>(&'a self, hash: &'a str) -> BusFuture<'a, BTreeMap<String, String>> {
-        self.0.fields(hash)
-    }
-
-    fn remove<'a>(&'a self, hash: &'a str, field: &'a str) -> BusFuture<'a, ()> {
-        self.0.remove(hash, field)
-    }
-
-    fn is_shared(&self) -> bool {
-        true
-    }
-}
 
 struct Member {
     cluster: Cluster,
@@ -143,7 +114,7 @@ async fn a_death_costs_nothing_that_was_acknowledged(bus: Arc<dyn Bus>) {
 
 #[tokio::test]
 async fn a_death_costs_nothing_that_was_acknowledged_on_memory() {
-    a_death_costs_nothing_that_was_acknowledged(Arc::new(Shared(crate::buses::local()))).await;
+    a_death_costs_nothing_that_was_acknowledged(Arc::new(Shared(local()))).await;
 }
 
 #[tokio::test]
@@ -155,7 +126,7 @@ async fn a_death_costs_nothing_that_was_acknowledged_on_redis() {
 #[tokio::test]
 async fn a_thousand_joins_claim_once() {
     let store = store().await;
-    let member = Member::start("a", Arc::new(Shared(crate::buses::local())), &store);
+    let member = Member::start("a", Arc::new(Shared(local())), &store);
     let meeting = id();
     let routes = (0..1_000).map(|_| member.cluster.route(&meeting));
     let routes = futures_util::future::join_all(routes).await;
@@ -165,7 +136,7 @@ async fn a_thousand_joins_claim_once() {
 #[tokio::test]
 async fn of_two_daemons_one_has_it() {
     let store = store().await;
-    let bus = Shared(crate::buses::local());
+    let bus = Shared(local());
     let (a, b) =
         (Member::start("a", Arc::new(bus.clone()), &store), Member::start("b", Arc::new(bus), &store));
     let meeting = id();
@@ -177,7 +148,7 @@ async fn of_two_daemons_one_has_it() {
 #[tokio::test]
 async fn a_meeting_that_is_given_back_goes_anywhere_at_once() {
     let store = store().await;
-    let bus = Shared(crate::buses::local());
+    let bus = Shared(local());
     let (a, b) =
         (Member::start("a", Arc::new(bus.clone()), &store), Member::start("b", Arc::new(bus), &store));
     let lease = here(&a.cluster).await;
@@ -194,7 +165,7 @@ async fn a_meeting_that_is_given_back_goes_anywhere_at_once() {
 async fn the_meetings_of_an_unknown_daemon_are_had_after_a_while() {
     let store = store().await;
     store.claim(&id(), "before the flood", None).await.unwrap();
-    let member = Member::start("a", Arc::new(Shared(crate::buses::local())), &store);
+    let member = Member::start("a", Arc::new(Shared(local())), &store);
     let lease = timeout(TAKEOVER_LIMIT, here(&member.cluster)).await.unwrap();
     assert_eq!(lease.fence, 2);
 }
@@ -203,7 +174,7 @@ async fn the_meetings_of_an_unknown_daemon_are_had_after_a_while() {
 async fn alone_there_is_nobody_to_wait_for() {
     let store = store().await;
     store.claim(&id(), "the process before", None).await.unwrap();
-    let member = Member::start("a", Arc::new(crate::buses::local()), &store);
+    let member = Member::start("a", Arc::new(local()), &store);
     let lease = timeout(Duration::from_millis(500), here(&member.cluster)).await.unwrap();
     assert_eq!(lease.fence, 2);
 }
@@ -211,7 +182,7 @@ async fn alone_there_is_nobody_to_wait_for() {
 #[tokio::test]
 async fn who_stops_is_not_missed_and_gives_nothing_away_by_force() {
     let store = store().await;
-    let bus = Shared(crate::buses::local());
+    let bus = Shared(local());
     let a = Member::start("a", Arc::new(bus.clone()), &store);
     let mut b = Member::start("b", Arc::new(bus.clone()), &store);
     let lease = here(&a.cluster).await;
@@ -227,7 +198,7 @@ async fn who_stops_is_not_missed_and_gives_nothing_away_by_force() {
 #[tokio::test]
 async fn daemons_hear_what_others_did() {
     let store = store().await;
-    let bus = Shared(crate::buses::local());
+    let bus = Shared(local());
     let (a, b) = (
         Member::start("a", Arc::new(bus.clone()), &store),
         Member::start("b", Arc::new(bus.clone()), &store),

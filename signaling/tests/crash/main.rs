@@ -16,6 +16,8 @@ mod books;
 mod person;
 mod processes;
 mod router;
+#[path = "../e2e/common/ticket.rs"]
+mod ticket;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -11,12 +11,11 @@ use sluice_proto::v1::{
     EndReason, Heartbeat, OpenSession, Register, RouterMessage, SessionEnded, SessionOpened, SessionRef,
     router_message::Kind as Said, signaling_message::Kind as Told,
 };
-use sluice_wire::ssrc::SsrcBlock;
-use sluice_wire::ticket::{Direction, MasterKey, Secret, Suite, Ticket};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::processes::{Process, ROUTER_TOKEN};
+use crate::ticket::ticket;
 
 /// The router's name, its epoch, and the daemons, with spaces between.
 const ROUTER: &str = "SLUICE_CRASH_ROUTER";
@@ -139,20 +138,4 @@ impl Sessions {
 
 fn said(kind: Said) -> RouterMessage {
     RouterMessage { kind: Some(kind) }
-}
-
-fn ticket(session: &str) -> Ticket {
-    let direction = |base| Direction {
-        master: MasterKey { key: Secret::new(vec![1; 16]), salt: Secret::new(vec![2; 12]) },
-        ssrcs: SsrcBlock::new(base, 64).unwrap(),
-    };
-    Ticket {
-        protocol_version: 1,
-        session: session.to_owned(),
-        addresses: vec!["192.0.2.1:5004".parse().unwrap()],
-        suite: Suite::default(),
-        uplink: direction(64),
-        downlink: direction(128),
-        alternate: None,
-    }
 }

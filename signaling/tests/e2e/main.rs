@@ -3,6 +3,7 @@
 
 mod abuse;
 mod common;
+mod frames;
 mod hostile;
 mod hosts;
 mod media;

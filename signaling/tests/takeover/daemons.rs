@@ -1,13 +1,12 @@
 //! Daemons that share a store and a bus, each on a runtime of its own, so that one can die without a good-bye.
 
-use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use sluice_proto::v1::SessionRef;
-use sluice_signaling::bus::{Bus, BusFuture, LocalBus, Subscription};
+use sluice_signaling::bus::Bus;
 use sluice_signaling::{SignalingConfig, SignalingHandle, start_on};
 use sluice_wire::signaling::Token;
 use tokio::runtime::Runtime;
@@ -15,36 +14,6 @@ use tokio::runtime::Runtime;
 use crate::common::{Client, FakeRouter, ROUTER_TOKEN};
 
 pub(crate) const OPERATOR: &str = "operator-secret";
-
-/// Memory that daemons of one process share.
-#[derive(Clone)]
-pub(crate) struct Shared(pub(crate) LocalBus);
-
-impl Bus for Shared {
-    fn publish<'a>(&'a self, topic: &'a str, message: &'a str) -> BusFuture<'a, ()> {
-        self.0.publish(topic, message)
-    }
-
-    fn subscribe<'a>(&'a self, topic: &'a str) -> BusFuture<'a, Subscription> {
-        self.0.subscribe(topic)
-    }
-
-    fn put<'a>(&'a self, hash: &'a str, fields: &'a [(String, String)], ttl: Duration) -> BusFuture<'a, ()> {
-        self.0.put(hash, fields, ttl)
-    }
-
-    fn fields<'a>(&'a self, hash: &'a str) -> BusFuture<'a, BTreeMap<String, String>> {
-        self.0.fields(hash)
-    }
-
-    fn remove<'a>(&'a self, hash: &'a str, field: &'a str) -> BusFuture<'a, ()> {
-        self.0.remove(hash, field)
-    }
-
-    fn is_shared(&self) -> bool {
-        true
-    }
-}
 
 pub(crate) struct Daemon {
     runtime: Option<Runtime>,

@@ -12,8 +12,9 @@ use sluice_signaling::store::{SqlStore, StoreError};
 use sluice_wire::time::Time;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
+use crate::buses::Shared;
 use crate::common::{Client, FakeRouter, ids};
-use crate::daemons::{Daemon, Meeting, Shared, until};
+use crate::daemons::{Daemon, Meeting, until};
 
 /// What the others take to go on with the meetings of a daemon that died.
 const TAKEOVER_LIMIT: Duration = Duration::from_secs(3);

@@ -9,8 +9,9 @@ use sluice_signaling::clock::Clock;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
+use crate::buses::Shared;
 use crate::common::{Client, ids};
-use crate::daemons::{Daemon, Shared, until};
+use crate::daemons::{Daemon, until};
 
 async fn two(directory: &tempfile::TempDir) -> (Daemon, Daemon) {
     let bus = Shared(LocalBus::new(Clock::new()));

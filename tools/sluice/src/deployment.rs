@@ -84,7 +84,7 @@ impl Deployment {
             public_addresses: plan.public_media.into_iter().collect(),
             udp: UdpConfig { listen: vec![plan.media.ip()], port: plan.media.port() },
             signaling: Some(ControlConfig {
-                url: format!("http://{}", signaling.grpc_address()),
+                urls: vec![format!("http://{}", signaling.grpc_address())],
                 token: ControlToken::new(token.expose().to_owned()),
             }),
             ..RouterConfig::default()

@@ -38,9 +38,10 @@ impl Bench {
         }
     }
 
-    fn ask(&self, request: u64, number: u32) -> Result<(), OpenError> {
+    fn ask(&self, listener: ListenerId, request: u64, number: u32) -> Result<(), OpenError> {
         let (suite, rights) = (Suite::AeadAes128Gcm, Rights::default());
-        self.switchboard.open_for_listener(request, "a", participant(number), suite, rights)
+        let origin = Origin::Listener { listener, request };
+        self.switchboard.request("a", participant(number), suite, rights, origin)
     }
 }
 
@@ -51,10 +52,10 @@ fn participant(number: u32) -> ParticipantId {
 #[test]
 fn the_listener_gets_answers_and_ends_in_order() {
     let mut bench = Bench::new(8);
-    let (sessions, mut notices) = bench.switchboard.attach_listener();
+    let Listener { id, sessions, mut notices } = bench.switchboard.attach_listener();
     assert!(sessions.is_empty());
-    bench.ask(10, 1).unwrap();
-    bench.ask(11, 1).unwrap();
+    bench.ask(id, 10, 1).unwrap();
+    bench.ask(id, 11, 1).unwrap();
     bench.work();
     let first = match notices.try_recv() {
         Ok(Notice::Answer { request: 10, result: Ok(ticket) }) => ticket.session.clone(),
@@ -73,15 +74,44 @@ fn the_listener_gets_answers_and_ends_in_order() {
 #[test]
 fn an_answer_that_comes_too_late_for_its_listener_is_taken_back() {
     let mut bench = Bench::new(8);
-    let (_, old) = bench.switchboard.attach_listener();
-    bench.ask(10, 1).unwrap();
+    let old = bench.switchboard.attach_listener();
+    bench.ask(old.id, 10, 1).unwrap();
     drop(old);
-    let (sessions, mut new) = bench.switchboard.attach_listener();
+    let Listener { sessions, notices: mut new, .. } = bench.switchboard.attach_listener();
     assert!(sessions.is_empty());
     bench.work();
     assert!(matches!(new.try_recv(), Ok(Notice::Ended { reason: EndReason::ClosedByCommand, .. })));
     assert!(new.try_recv().is_err());
     assert_eq!(bench.switchboard.census(), (0, 0));
+    assert_eq!(bench.switchboard.state().listeners.len(), 1, "who has gone is not kept");
+}
+
+#[test]
+fn whoever_asks_is_answered_and_all_are_told_of_ends() {
+    let mut bench = Bench::new(8);
+    let mut first = bench.switchboard.attach_listener();
+    let mut second = bench.switchboard.attach_listener();
+    bench.ask(first.id, 7, 1).unwrap();
+    bench.ask(second.id, 7, 2).unwrap();
+    bench.work();
+    for (listener, number) in [(&mut first, 1), (&mut second, 2)] {
+        let answer = listener.notices.try_recv();
+        assert!(matches!(answer, Ok(Notice::Answer { request: 7, result: Ok(_) })), "{number}: {answer:?}");
+        assert!(listener.notices.try_recv().is_err(), "no answer for somebody else");
+    }
+    drop(first);
+    bench.switchboard.close_room("a", CloseCode::Removed).unwrap();
+    bench.work();
+    let ended = |notice| match notice {
+        Ok(Notice::Ended { session, .. }) => session.participant.get(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!([ended(second.notices.try_recv()), ended(second.notices.try_recv())], [1, 2]);
+    // One that comes later is given what there is.
+    bench.ask(second.id, 8, 3).unwrap();
+    bench.work();
+    let third = bench.switchboard.attach_listener();
+    assert_eq!(third.sessions.len(), 1);
 }
 
 #[test]
@@ -98,9 +128,9 @@ fn a_caller_that_gave_up_leaves_no_session_behind() {
 #[test]
 fn a_full_mailbox_is_said_and_holds_no_room() {
     let mut bench = Bench::new(1);
-    bench.switchboard.attach_listener();
-    bench.ask(1, 1).unwrap();
-    assert_eq!(bench.ask(2, 2), Err(OpenError::Busy));
+    let id = bench.switchboard.attach_listener().id;
+    bench.ask(id, 1, 1).unwrap();
+    assert_eq!(bench.ask(id, 2, 2), Err(OpenError::Busy));
     assert_eq!(bench.switchboard.close_room("a", CloseCode::Removed), Err(CommandError::Busy));
     assert_eq!(bench.switchboard.state().pending.len(), 1);
     bench.work();
@@ -112,10 +142,11 @@ fn a_full_mailbox_is_said_and_holds_no_room() {
 #[test]
 fn a_listener_that_lost_a_notice_must_start_anew() {
     let bench = Bench::new(8);
-    let (_, mut notices) = bench.switchboard.attach_listener();
+    let Listener { id, mut notices, .. } = bench.switchboard.attach_listener();
+    let other = bench.switchboard.attach_listener();
     let mut state = bench.switchboard.state();
-    while state.tell_listener(Notice::Draining) {}
-    assert!(state.listener.is_none());
+    while state.tell(id, Notice::Draining) {}
+    assert!(state.listeners.keys().eq([&other.id]), "the other goes on");
     drop(state);
     let mut told = 0;
     while notices.try_recv().is_ok() {
@@ -128,8 +159,8 @@ fn a_listener_that_lost_a_notice_must_start_anew() {
 #[test]
 fn after_the_stop_nothing_is_opened() {
     let mut bench = Bench::new(8);
-    let (_, mut notices) = bench.switchboard.attach_listener();
-    bench.ask(1, 1).unwrap();
+    let Listener { id, mut notices, .. } = bench.switchboard.attach_listener();
+    bench.ask(id, 1, 1).unwrap();
     bench.work();
     bench.switchboard.stop();
     bench.switchboard.stop();
@@ -138,7 +169,7 @@ fn after_the_stop_nothing_is_opened() {
     assert!(matches!(notices.try_recv(), Ok(Notice::Draining)));
     assert!(matches!(notices.try_recv(), Ok(Notice::Ended { reason: EndReason::Shutdown, .. })));
     assert!(notices.try_recv().is_err());
-    assert_eq!(bench.ask(2, 2), Err(OpenError::Refused(OpenRefused::ShuttingDown)));
+    assert_eq!(bench.ask(id, 2, 2), Err(OpenError::Refused(OpenRefused::ShuttingDown)));
 }
 
 #[test]

@@ -33,7 +33,7 @@ pub(super) struct Call {
 impl Call {
     /// The meeting of the path, if the caller may do this to it.
     pub(super) async fn meeting(&self, id: &MeetingPath, scope: Scope) -> Result<MeetingRecord, Failure> {
-        if !self.app.meeting_calls.take(id.0.as_ref().map_or("", MeetingId::as_str), self.now) {
+        if !self.app.0.meeting_calls.take(id.0.as_ref().map_or("", MeetingId::as_str), self.now) {
             return Err(limited("too many requests for this meeting"));
         }
         self.app.auth.meeting(&self.caller, id.0.as_ref(), scope).await
@@ -69,7 +69,7 @@ impl FromRequestParts<App> for Call {
             return Err(limited("too many requests from this address"));
         }
         let caller = app.auth.caller(bearer(&parts.headers)?, now).await?;
-        if caller.account().is_some_and(|account| !app.account_calls.take(account, now)) {
+        if caller.account().is_some_and(|account| !app.0.account_calls.take(account, now)) {
             return Err(limited("too many requests of this account"));
         }
         app.metrics.rest_calls.inc();

@@ -1,37 +1,31 @@
-//! One WebSocket: a reader that judges what comes, and a writer that empties the outbox.
+//! One WebSocket: a reader that judges what comes, beside the [`Writer`] that empties the outbox.
 
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
-use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::StreamExt as _;
+use futures_util::stream::SplitStream;
 use sluice_wire::signaling::{
     ClientMessage, ClientRequest, DaemonMessage, ErrorCode, ErrorMessage, Join, Resume,
 };
-use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{sleep, timeout};
+use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::super::App;
 use super::super::peers::Peer;
-use super::Shutdown;
 use super::inbound::{Inbound, Verdict};
 use super::relay::{Tunnel, Up};
+use super::writer::Writer;
+use super::{Shutdown, Socket};
 use crate::cluster::{Forwarded, Route, RouteError, TunnelError, Vouched, dial};
 use crate::http::auth::{Credential, Refusal};
 use crate::live::{JoinRefusal, Membership, Outbox, Outgoing, outbox};
 use crate::meeting::{self, CloseKind};
 use crate::rate::spread_millis;
 
-/// How often the daemon pings: often enough to keep the mappings of home routers, which forget after 30 s or more.
-const PING_INTERVAL: Duration = Duration::from_secs(20);
 /// A connection that says nothing for so long, not even pong to three pings, is dead.
 const SILENCE_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long a batch of messages may take to get into the socket.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the client may take to answer a close. Closing the socket before it has read would lose the last messages.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
-/// Messages that are written with one flush, when so many wait.
-const MAX_BATCH_MESSAGES: usize = 32;
 /// Over how long those come back whom a daemon that stops, or one with too much to do, sends away.
 const RETRY_SPREAD: Duration = Duration::from_secs(10);
 
@@ -42,7 +36,7 @@ const REACH_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Runs a connection to its end.
 pub(super) async fn run(
-    socket: WebSocket,
+    socket: Socket,
     app: App,
     peer: &Peer,
     vouched: Option<Vouched>,
@@ -50,7 +44,8 @@ pub(super) async fn run(
 ) {
     let (sink, stream) = socket.split();
     let (outbox, outgoing, broken) = outbox();
-    let writer = Writer { sink, outgoing, sent: app.metrics.messages_sent.clone(), shutdown };
+    let writer =
+        Writer { sink, outgoing, sent: app.metrics.messages_sent.clone(), shutdown: shutdown.clone() };
     let reader = Reader {
         app,
         peer,
@@ -71,12 +66,17 @@ pub(super) async fn run(
         }
         reader.leave().await;
     };
-    let write = writer.write();
+    // A task of its own: much more is said to a client than it says, and the reader need not be looked at for each of that.
+    let mut write = tokio::spawn(writer.write());
     // Whichever ends first, the other gets a moment: the writer to flush, the reader to see the client's close.
-    tokio::pin!(read, write);
+    tokio::pin!(read);
     let in_time = tokio::select! {
-        () = &mut read => timeout(CLOSE_TIMEOUT, write).await.is_ok(),
-        () = &mut write => {
+        () = &mut read => {
+            let in_time = timeout(CLOSE_TIMEOUT, &mut write).await.is_ok();
+            write.abort();
+            in_time
+        }
+        _ = &mut write => {
             let in_time = timeout(CLOSE_TIMEOUT, &mut read).await.is_ok();
             if !in_time {
                 broken.cancel();
@@ -86,96 +86,6 @@ pub(super) async fn run(
         }
     };
     tracing::trace!(in_time, "connection over");
-}
-
-struct Writer<'a> {
-    sink: SplitSink<WebSocket, Message>,
-    outgoing: mpsc::Receiver<Outgoing>,
-    sent: prometheus_client::metrics::counter::Counter,
-    shutdown: &'a Shutdown,
-}
-
-/// What goes into the socket next.
-enum Next {
-    Messages(Outgoing),
-    Ping,
-    Close(u16, Utf8Bytes),
-    GoAway,
-}
-
-impl Writer<'_> {
-    async fn write(mut self) {
-        let mut ping = interval(PING_INTERVAL);
-        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        // Listed once: the list is locked, and all connections are on it.
-        let stopped = self.shutdown.token.cancelled();
-        tokio::pin!(stopped);
-        loop {
-            let next = tokio::select! {
-                // What waits goes out before the good-bye.
-                biased;
-                outgoing = self.outgoing.recv() => {
-                    outgoing.map_or(Next::Close(close_code::NORMAL, Utf8Bytes::default()), Next::Messages)
-                }
-                () = &mut stopped => Next::GoAway,
-                _ = ping.tick() => Next::Ping,
-            };
-            let goes_on = timeout(WRITE_TIMEOUT, self.put(next)).await;
-            if !matches!(goes_on, Ok(Ok(true))) {
-                return;
-            }
-        }
-    }
-
-    /// Writes; `false` if that was the last.
-    async fn put(&mut self, next: Next) -> Result<bool, axum::Error> {
-        match next {
-            Next::Messages(first) => return self.batch(first).await,
-            Next::Ping => {
-                self.sink.send(Message::Ping(Vec::new().into())).await?;
-                return Ok(true);
-            }
-            Next::Close(code, reason) => self.close(code, reason).await?,
-            Next::GoAway => {
-                let retry_after_ms = self.shutdown.retry_after_ms();
-                let text = text(&DaemonMessage::GoingAway { retry_after_ms });
-                self.sink.feed(Message::Text(text)).await?;
-                let reason = "the daemon stops; media goes on, come back".into();
-                self.close(close_code::AWAY, reason).await?;
-            }
-        }
-        Ok(false)
-    }
-
-    /// Writes what waits, with one flush.
-    async fn batch(&mut self, first: Outgoing) -> Result<bool, axum::Error> {
-        let mut next = Some(first);
-        let mut count = 0;
-        while let Some(outgoing) = next {
-            match outgoing.into_text() {
-                Ok(text) => self.sink.feed(Message::Text(text)).await?,
-                Err((code, reason)) => {
-                    self.sent.inc_by(count);
-                    self.close(code, reason).await?;
-                    return Ok(false);
-                }
-            }
-            count += 1;
-            next = if count < MAX_BATCH_MESSAGES as u64 { self.outgoing.try_recv().ok() } else { None };
-        }
-        self.sent.inc_by(count);
-        self.sink.flush().await?;
-        Ok(true)
-    }
-
-    async fn close(&mut self, code: u16, reason: Utf8Bytes) -> Result<(), axum::Error> {
-        self.sink.send(Message::Close(Some(CloseFrame { code, reason }))).await
-    }
-}
-
-fn text(message: &DaemonMessage) -> Utf8Bytes {
-    // See `encode` of the outbox: it cannot fail.
-    serde_json::to_string(message).unwrap_or_default().into()
 }
 
 /// Why a meeting cannot be reached at the moment.
@@ -191,12 +101,12 @@ struct Reader<'a> {
     app: App,
     peer: &'a Peer,
     shutdown: &'a Shutdown,
-    stream: SplitStream<WebSocket>,
+    stream: SplitStream<Socket>,
     outbox: Outbox,
     inbound: Inbound,
     membership: Option<Membership>,
     /// Set instead where the meeting is another daemon's.
-    tunnel: Option<Tunnel>,
+    tunnel: Option<Box<Tunnel>>,
     /// What another daemon has checked of the participant that it passes on.
     vouched: Option<Vouched>,
     /// Whether the client did nothing for which it was closed.
@@ -206,20 +116,10 @@ struct Reader<'a> {
 impl Reader<'_> {
     /// Reads until the connection is over, or nothing more is to be said behind a fatal error.
     async fn read(&mut self) {
-        let joined = timeout(self.app.join_timeout, async {
-            while self.membership.is_none() && self.tunnel.is_none() {
-                if !self.next().await {
-                    return false;
-                }
-            }
-            true
-        });
-        let goes_on = match joined.await {
-            Ok(goes_on) => goes_on,
-            Err(_) => self.fail(fatal(ErrorCode::JoinExpected, "no join came in time")),
-        };
+        let goes_on = self.comes_in().await;
         if let Some(tunnel) = self.tunnel.take().filter(|_| goes_on) {
-            self.relay(tunnel).await;
+            // Boxed, as the join is below: else every connection would take the memory of one that is passed on.
+            Box::pin(self.relay(tunnel)).await;
         } else if goes_on {
             while timeout(SILENCE_TIMEOUT, self.next()).await.unwrap_or(false) {}
         }
@@ -229,9 +129,30 @@ impl Reader<'_> {
         while let Some(Ok(_)) = self.stream.next().await {}
     }
 
+    /// Waits for the join, and does what it says; `false` if it did not come, or nothing came of it.
+    async fn comes_in(&mut self) -> bool {
+        let deadline = self.app.clock.now() + self.app.join_timeout;
+        while self.membership.is_none() && self.tunnel.is_none() {
+            // What it then takes to let somebody in is not the client's fault.
+            let left = deadline.saturating_since(self.app.clock.now());
+            let Ok(message) = timeout(left, self.stream.next()).await else {
+                return self.fail(fatal(ErrorCode::JoinExpected, "no join came in time"));
+            };
+            if !self.hear(message).await {
+                return false;
+            }
+        }
+        true
+    }
+
     /// Handles one message; `false` if it was the last.
     async fn next(&mut self) -> bool {
-        let Some(Ok(message)) = self.stream.next().await else { return false };
+        let message = self.stream.next().await;
+        self.hear(message).await
+    }
+
+    async fn hear(&mut self, message: Option<Result<Message, Error>>) -> bool {
+        let Some(Ok(message)) = message else { return false };
         if let Some(error) = self.inbound.count(self.app.clock.now()) {
             return self.fail(error);
         }
@@ -245,14 +166,14 @@ impl Reader<'_> {
                 self.obey(verdict).await
             }
             // The transport answers pings by itself.
-            Message::Ping(_) | Message::Pong(_) => true,
+            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => true,
             Message::Close(_) => false,
         }
     }
 
     /// Passes on what comes until either end is gone.
-    async fn relay(&mut self, tunnel: Tunnel) {
-        let Tunnel { mut up, mut down } = tunnel;
+    async fn relay(&mut self, tunnel: Box<Tunnel>) {
+        let Tunnel { mut up, mut down } = *tunnel;
         let (outbox, meetings) = (self.outbox.clone(), self.app.meetings.clone());
         tokio::select! {
             () = down.pass(&outbox, || meetings.moved_retry_millis()) => {}
@@ -276,7 +197,7 @@ impl Reader<'_> {
 
     async fn obey(&mut self, verdict: Verdict) -> bool {
         match (verdict, &self.membership) {
-            (Verdict::Join(join), _) => self.join(*join).await,
+            (Verdict::Join(join), _) => Box::pin(self.join(*join)).await,
             (Verdict::Said(request), Some(membership)) => {
                 membership.said(request).await;
                 true
@@ -363,6 +284,7 @@ impl Reader<'_> {
         match self.app.meetings.enter(meeting, display_name, grant, self.outbox.clone()) {
             Ok(membership) => {
                 self.membership = Some(membership);
+                self.vouched = None;
                 true
             }
             Err(JoinRefusal::Busy) => self.refuse(&Refusal::Busy),
@@ -411,7 +333,7 @@ impl Reader<'_> {
             return Err(RouteError::Unreachable.into());
         }
         self.app.metrics.tunnels.inc();
-        self.tunnel = Some(tunnel);
+        self.tunnel = Some(Box::new(tunnel));
         Ok(true)
     }
 
@@ -459,7 +381,7 @@ fn fatal(code: ErrorCode, message: &str) -> ErrorMessage {
 
 impl Shutdown {
     /// When the next client that is sent away is to come back.
-    fn retry_after_ms(&self) -> u64 {
+    pub(super) fn retry_after_ms(&self) -> u64 {
         let index = self.sent_away.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         spread_millis(index, RETRY_SPREAD)
     }

@@ -5,11 +5,10 @@
 
 use std::time::Duration;
 
-use axum::extract::ws::Message as Here;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::time::{MissedTickBehavior, interval, timeout};
-use tokio_tungstenite::tungstenite::Message as There;
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::cluster::{Cluster, Owner};
 use crate::live::{Outbox, Outgoing};
@@ -26,7 +25,7 @@ pub(super) struct Tunnel {
 }
 
 /// Towards the owner.
-pub(super) struct Up(SplitSink<Owner, There>);
+pub(super) struct Up(SplitSink<Owner, Message>);
 
 /// From the owner.
 pub(super) struct Down {
@@ -45,20 +44,19 @@ impl Tunnel {
 
 impl Up {
     /// Passes a message of the client on; `false` if the owner is gone.
-    pub(super) async fn pass(&mut self, message: Here) -> bool {
+    pub(super) async fn pass(&mut self, message: Message) -> bool {
         let message = match message {
-            Here::Text(text) => There::text(text.as_str()),
-            Here::Binary(bytes) => There::Binary(bytes),
+            Message::Text(_) | Message::Binary(_) => message,
             // Pings are answered hop by hop.
-            Here::Ping(_) | Here::Pong(_) => return true,
-            Here::Close(_) => There::Close(None),
+            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => return true,
+            Message::Close(_) => Message::Close(None),
         };
         matches!(timeout(WRITE_TIMEOUT, self.0.send(message)).await, Ok(Ok(())))
     }
 
     /// The client has gone, and may come back.
     pub(super) async fn close(&mut self) {
-        if !self.pass(Here::Close(None)).await {
+        if !self.pass(Message::Close(None)).await {
             tracing::trace!("the owner was gone first");
         }
     }
@@ -82,12 +80,12 @@ impl Down {
                 }
             };
             let outgoing = match message {
-                Some(Ok(There::Text(text))) => Outgoing::Text(text.as_str().into()),
-                Some(Ok(There::Close(Some(frame)))) => {
-                    Outgoing::CloseAs(frame.code.into(), frame.reason.as_str().into())
+                Some(Ok(Message::Text(text))) => Outgoing::Text(text),
+                Some(Ok(Message::Close(Some(frame)))) => Outgoing::CloseAs(frame.code, frame.reason),
+                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Binary(_) | Message::Frame(_))) => {
+                    continue;
                 }
-                Some(Ok(There::Ping(_) | There::Pong(_) | There::Binary(_) | There::Frame(_))) => continue,
-                Some(Ok(There::Close(None)) | Err(_)) | None => {
+                Some(Ok(Message::Close(None)) | Err(_)) | None => {
                     tracing::debug!(daemon = self.daemon, "the owner of a meeting is gone");
                     return outbox.send_away(retry_after_ms());
                 }

@@ -13,32 +13,15 @@ use std::time::Duration;
 use sluice_wire::signaling::{
     ClientMessage, DaemonMessage, DisplayName, ErrorCode, ErrorMessage, MeetingState, Role, Token,
 };
-use sluice_wire::ssrc::SsrcBlock;
-use sluice_wire::ticket::{Direction, MasterKey, Secret, Suite, Ticket};
 use sluice_wire::time::Time;
 use sluice_wire::track::ParticipantId;
 
 use super::*;
+use crate::test_ticket::ticket;
 
 const MEDIA_TIMEOUT: Duration = Duration::from_secs(30);
 const RESUME_TIMEOUT: Duration = Duration::from_secs(30);
 const TIMING: MeetingTiming = MeetingTiming { media_timeout: MEDIA_TIMEOUT, resume_timeout: RESUME_TIMEOUT };
-
-fn ticket(session: &str) -> Ticket {
-    let direction = |base| Direction {
-        master: MasterKey { key: Secret::new(vec![1; 16]), salt: Secret::new(vec![2; 12]) },
-        ssrcs: SsrcBlock::new(base, 64).unwrap(),
-    };
-    Ticket {
-        protocol_version: 1,
-        session: session.to_owned(),
-        addresses: vec!["192.0.2.1:5004".parse().unwrap()],
-        suite: Suite::default(),
-        uplink: direction(64),
-        downlink: direction(128),
-        alternate: None,
-    }
-}
 
 fn name(text: &str) -> DisplayName {
     DisplayName::try_from(text.to_owned()).unwrap()

@@ -1,6 +1,8 @@
 //! The store in SQL: SQLite in a file or in memory, or PostgreSQL. The statements are the same for both; what differs is the
 //! schema and how connections are set up.
 
+mod bulk;
+mod commit;
 mod keys;
 mod meetings;
 mod ownership;
@@ -16,8 +18,10 @@ use sluice_wire::time::Time;
 use sqlx::any::{Any, AnyArguments, AnyPoolOptions, AnyRow, install_default_drivers};
 use sqlx::query::Query;
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{AnyConnection, AnyPool, ConnectOptions as _, Row as _};
+use sqlx::{AnyPool, ConnectOptions as _, Row as _};
 
+use self::bulk::Dialect;
+use self::commit::Commit;
 use self::writer::Writer;
 use super::{MAX_PAGE, Store, StoreError, StoreFuture};
 use crate::clock::from_unix_millis;
@@ -86,6 +90,8 @@ impl SqlStore {
         let pool = AnyPoolOptions::new().acquire_timeout(BUSY_TIMEOUT);
         let pool = match database {
             Database::File(path) => {
+                // What is asked of a file is answered, and asking first would cost as much as what is asked.
+                let pool = pool.test_before_acquire(false);
                 let url = SqliteConnectOptions::new().filename(path).create_if_missing(true).to_url_lossy();
                 let pool = pool.max_connections(SQLITE_CONNECTIONS).after_connect(|connection, _| {
                     Box::pin(async move {
@@ -116,36 +122,31 @@ impl SqlStore {
         Ok(Self { pool, writer })
     }
 
-    /// Does `work` in a transaction: when this has answered well it is on the disk, and otherwise nothing of it is.
-    async fn write<T, W>(&self, work: W) -> Result<T, StoreError>
-    where
-        T: Send + 'static,
-        W: for<'c> FnOnce(&'c mut AnyConnection) -> BoxFuture<'c, Result<T, StoreError>> + Send + 'static,
-    {
+    /// Writes a commit in a transaction: when this has answered well it is on the disk, and otherwise nothing of it is.
+    async fn write(&self, commit: Commit) -> Result<(), StoreError> {
         if let Some(writer) = &self.writer {
-            return writer.write(work).await;
+            return writer.commit(commit).await;
         }
         let mut transaction = self.pool.begin().await?;
-        let done = work(&mut transaction).await?;
+        let verdicts = commit::write(&mut transaction, Dialect::Postgres, &[commit]).await?;
         transaction.commit().await?;
-        Ok(done)
+        verdicts.into_iter().collect()
     }
 
     /// Writes by one statement; answers with the number of rows that it changed.
     async fn execute(&self, statement: Statement) -> Result<u64, StoreError> {
-        let Some(writer) = &self.writer else {
-            let done = statement.execute(&self.pool).await.map_err(taken)?;
-            return Ok(done.rows_affected());
-        };
-        let done =
-            writer.write(|connection| Box::pin(async { statement.execute(connection).await.map_err(taken) }));
-        Ok(done.await?.rows_affected())
+        match &self.writer {
+            Some(writer) => Ok(writer.statement(statement).await?.changed),
+            None => Ok(statement.execute(&self.pool).await.map_err(taken)?.rows_affected()),
+        }
     }
 
     /// Writes by one statement; answers with the rows that it returns.
     async fn write_returning(&self, statement: Statement) -> Result<Vec<AnyRow>, StoreError> {
-        let Some(writer) = &self.writer else { return Ok(statement.fetch_all(&self.pool).await?) };
-        writer.write(|connection| Box::pin(async { Ok(statement.fetch_all(connection).await?) })).await
+        match &self.writer {
+            Some(writer) => Ok(writer.statement(statement).await?.rows),
+            None => Ok(statement.fetch_all(&self.pool).await?),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod client;
 pub(crate) mod router;
+mod ticket;
 
 use std::sync::Once;
 use std::time::Duration;

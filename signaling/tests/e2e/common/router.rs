@@ -10,13 +10,12 @@ use sluice_proto::v1::{
     SessionRef, SessionRefused, SetPolicy, SetRights, router_message::Kind as FromRouter,
     signaling_message::Kind as ToRouter,
 };
-use sluice_wire::ssrc::SsrcBlock;
-use sluice_wire::ticket::{Direction, MasterKey, Secret, Suite, Ticket};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 
+use super::ticket::ticket;
 use super::{PATIENCE, ROUTER_TOKEN};
 
 /// What a router was told.
@@ -193,20 +192,4 @@ fn answer(open: &OpenSession, mood: Mood, number: u64) -> (Option<FromRouter>, S
         Mood::Ignores => None,
     };
     (answer, SessionRef { room: open.room.clone(), participant: open.participant, session })
-}
-
-fn ticket(session: &str) -> Ticket {
-    let direction = |base| Direction {
-        master: MasterKey { key: Secret::new(vec![1; 16]), salt: Secret::new(vec![2; 12]) },
-        ssrcs: SsrcBlock::new(base, 64).unwrap(),
-    };
-    Ticket {
-        protocol_version: 1,
-        session: session.to_owned(),
-        addresses: vec!["192.0.2.1:5004".parse().unwrap()],
-        suite: Suite::default(),
-        uplink: direction(64),
-        downlink: direction(128),
-        alternate: None,
-    }
 }
