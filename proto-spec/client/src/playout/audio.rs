@@ -221,7 +221,7 @@ impl<F> AudioPlayout<F> {
     pub fn poll(&mut self, now: Time) -> Option<AudioOutput<F>> {
         let now_us = micros(now);
         let mut at_us = self.due_us.filter(|due| *due <= now_us)?;
-        if now_us - at_us > MAX_LATENESS_US {
+        if now_us.saturating_sub(at_us) > MAX_LATENESS_US {
             at_us = now_us;
         }
         self.skip_excess();

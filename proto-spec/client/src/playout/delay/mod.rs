@@ -174,7 +174,8 @@ impl DelayEstimator {
             self.fast.shift(by);
         }
         self.peaks.shift(longer_us);
-        self.target_us += longer_us;
+        // Where the maximum held it back the target did not cover the delays, and would become less than nothing.
+        self.target_us = (self.target_us + longer_us).max(0);
     }
 
     fn move_target(&mut self, now_us: i64, wanted_us: i64) {
@@ -249,6 +250,17 @@ mod tests {
         run(&mut estimator, next, (0..1_000).map(|_| 110));
         assert_eq!(estimator.target(), Duration::from_millis(20));
         assert_eq!(estimator.base_us().unwrap() + 20_000 - played_at, 60_000);
+    }
+
+    #[test]
+    fn what_comes_late_every_few_seconds_is_waited_for_even_if_it_is_rare() {
+        let target_ms = |every: i64| {
+            let mut estimator = DelayEstimator::new(CONFIG);
+            run(&mut estimator, 0, (0..3_000).map(|packet| if packet % every == 50 { 170 } else { 50 }));
+            estimator.target().as_millis()
+        };
+        assert_eq!(target_ms(600), 20, "once in 12 s is chance");
+        assert!((120..=125).contains(&target_ms(150)), "{}", target_ms(150));
     }
 
     #[test]
