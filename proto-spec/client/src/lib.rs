@@ -4,6 +4,7 @@
 //! * [`signaling`]: the REST calls and the WebSocket.
 //! * [`session`]: the sans-IO session core: a ticket in, then datagrams and frames both ways.
 //! * [`player`]: plays clips as real-time tracks; sans-IO as well.
+//! * [`playout`]: when what came in is played: jitter buffers, lip-sync, quality scores; sans-IO.
 //! * [`media`]: clips, packetizers, de-packetizers: what goes into packets and comes out of them.
 //! * [`clock`]: the one place that reads time.
 
@@ -11,5 +12,6 @@ pub mod clock;
 pub mod driver;
 pub mod media;
 pub mod player;
+pub mod playout;
 pub mod session;
 pub mod signaling;
