@@ -8,6 +8,7 @@ use crate::descriptor::{Descriptors, av1, vp8};
 use crate::ext::{Extensions, FrameMarking, MediaExtensions, ONE_BYTE_PROFILE, TWO_BYTE_PROFILE};
 use crate::feedback::{self, Feedback};
 use crate::payload_type::PayloadType;
+use crate::red::{self, Red};
 use crate::rtcp::{self, App, CompoundWriter, Packet};
 use crate::rtp::{BufferTooSmall, RtpHeader, RtpPacket};
 
@@ -288,4 +289,16 @@ pub fn feedback(data: &[u8]) {
     let after = Feedback::parse(&again).expect("a written message is well-formed");
     assert_eq!((before.base(), before.hold()), (after.base(), after.hold()));
     assert!(before.packets().eq(after.packets()));
+}
+
+/// Reads a payload as redundant audio and writes it again.
+///
+/// # Panics
+/// If the parser breaks a promise.
+pub fn red(payload: &[u8]) {
+    let Ok(red) = Red::parse(payload) else { return };
+    let copies: Vec<_> = red.copies().collect();
+    let mut written = vec![0; payload.len()];
+    assert_eq!(red::write(&copies, red.payload_type, red.payload, &mut written), Ok(payload.len()));
+    assert_eq!(written, payload);
 }

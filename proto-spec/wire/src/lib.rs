@@ -8,11 +8,13 @@ pub mod classify;
 pub mod control;
 pub mod descriptor;
 pub mod ext;
+pub mod fec;
 pub mod feedback;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 pub mod payload_type;
 pub mod reception;
+pub mod red;
 pub mod repair;
 pub mod rtcp;
 pub mod rtp;

@@ -18,6 +18,8 @@ pub enum PayloadType {
     Red = 101,
     /// Retransmission, RFC 4588.
     Rtx = 110,
+    /// Reed-Solomon FEC, `proto-spec/spec/11-recovery.md`.
+    ReedSolomonFec = 111,
     /// Padding alone, which says nothing but how much the path carries.
     Padding = 113,
 }
@@ -34,17 +36,24 @@ impl PayloadType {
             100 => Some(Self::Av1),
             101 => Some(Self::Red),
             110 => Some(Self::Rtx),
+            111 => Some(Self::ReedSolomonFec),
             113 => Some(Self::Padding),
             _ => None,
         }
     }
 
-    /// Ticks per second of the RTP clock. RTX runs on its original's clock; padding has no time.
+    /// Ticks per second of the RTP clock. RTX and FEC run on their original's clock, which is video's; padding has no time.
     #[must_use]
     pub const fn clock_rate_hz(self) -> u32 {
         match self {
             Self::Opus | Self::Red => 48_000,
-            Self::Vp8 | Self::H264 | Self::Vp9 | Self::Av1 | Self::Rtx | Self::Padding => 90_000,
+            Self::Vp8
+            | Self::H264
+            | Self::Vp9
+            | Self::Av1
+            | Self::Rtx
+            | Self::ReedSolomonFec
+            | Self::Padding => 90_000,
         }
     }
 

@@ -61,6 +61,7 @@ impl Descriptors {
             | PayloadType::Av1
             | PayloadType::Red
             | PayloadType::Rtx
+            | PayloadType::ReedSolomonFec
             | PayloadType::Padding => None,
         }
     }

@@ -72,6 +72,11 @@ impl<'a> Extensions<'a> {
             Self::default()
         }
     }
+
+    /// Bytes of the block that have not been walked.
+    pub(crate) const fn rest_len(&self) -> usize {
+        self.rest.len()
+    }
 }
 
 impl<'a> Iterator for Extensions<'a> {

@@ -1,0 +1,4 @@
+//! Payloads of repair packets.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| sluice_wire::fec::fuzzing::repair(bytes));
