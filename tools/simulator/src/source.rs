@@ -9,6 +9,8 @@ use sluice_client::media::packetize::FrameLayer;
 use sluice_wire::time::Time;
 use sluice_wire::track::TrackNumber;
 
+/// How many times larger than others key frames are, unless said otherwise.
+const KEY_FRAME_TIMES: usize = 3;
 /// Of a VP8 key frame's head (RFC 6386 section 9.1): tag, start code, width and height.
 const KEY_FRAME_HEAD: [u8; 10] = [0x10, 0, 0, 0x9D, 0x01, 0x2A, 0x80, 0x02, 0x68, 0x01];
 /// Of another frame's head: the P bit is set.
@@ -91,6 +93,7 @@ pub struct Source {
     pub encoding: u8,
     interval: Duration,
     mean_bytes: usize,
+    key_frame_times: usize,
     /// `None` of sound.
     pattern: Option<Pattern>,
     key_wanted: bool,
@@ -142,6 +145,7 @@ impl Source {
             encoding,
             interval,
             mean_bytes,
+            key_frame_times: KEY_FRAME_TIMES,
             pattern,
             key_wanted: true,
             next_number: 0,
@@ -153,6 +157,16 @@ impl Source {
     /// Captures at the same moments as another source, as the encodings of one camera do.
     pub const fn align_with(&mut self, other: &Self) {
         self.next_at = other.next_at;
+    }
+
+    /// Captures so much later than another source: close enough to be of one camera, and told apart by the capture time alone.
+    pub fn follow(&mut self, other: &Self, by: Duration) {
+        self.next_at = other.next_at + by;
+    }
+
+    /// Makes key frames so many times larger than others.
+    pub const fn set_key_frame_times(&mut self, times: usize) {
+        self.key_frame_times = times;
     }
 
     /// When the next frame is due.
@@ -180,7 +194,7 @@ impl Source {
         };
         let key = std::mem::replace(&mut self.key_wanted, false);
         let (layer, references) = pattern.next(number, key, &mut self.rng);
-        let mut data = self.content(if key { 3 } else { 1 });
+        let mut data = self.content(if key { self.key_frame_times } else { 1 });
         let head = if key { &KEY_FRAME_HEAD[..] } else { &INTER_FRAME_HEAD };
         data[..head.len()].copy_from_slice(head);
         SourceFrame { data, key, layer, number, references }
