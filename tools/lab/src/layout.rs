@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use sluice_netsim::config::LinkConfig;
 
+use crate::media::{ladder, usable_bps};
+use crate::record::{Freeze, PersonRecord, Series};
 use crate::scenario::{Person, Scenario};
 
 /// Sets the seeds of traces apart from everything else that is drawn in a run.
@@ -77,6 +79,83 @@ impl Layout {
             delay_ms(&place.down) + shared.map_or(0.0, delay_ms)
         });
         Duration::from_secs_f64((up + down).max(0.0) / 1_000.0)
+    }
+}
+
+/// What the network is like for the people of a scenario, at any time of a run in seconds.
+#[derive(Clone, Debug)]
+pub struct Conditions {
+    scenario: Scenario,
+    persons: Vec<Person>,
+    layout: Layout,
+}
+
+impl Conditions {
+    /// Those of a scenario.
+    #[must_use]
+    pub const fn new(scenario: Scenario, persons: Vec<Person>, layout: Layout) -> Self {
+        Self { scenario, persons, layout }
+    }
+
+    /// What the way to a person carries, see [`Layout::capacity_bps`]: of a shared link, an equal part with all who receive and
+    /// all transfers.
+    #[must_use]
+    pub fn capacity_bps(&self, at_s: f64, person: usize) -> Option<u64> {
+        self.layout.capacity_bps(at_s * 1_000.0, person, |link| self.flows(at_s, link))
+    }
+
+    /// How many share a link.
+    fn flows(&self, at_s: f64, link: usize) -> usize {
+        let places = self.persons.iter().zip(&self.layout.people);
+        let is_there = |person: &Person| person.joins_s <= at_s && !person.watches.is_empty();
+        let people = places.filter(|(person, place)| place.behind == Some(link) && is_there(person)).count();
+        let transfers = self.scenario.shared.get(link).map_or(&[][..], |shared| &shared.tcp);
+        let runs = |from_s: f64, to_s: Option<f64>| from_s <= at_s && to_s.is_none_or(|to_s| at_s < to_s);
+        people + transfers.iter().filter(|tcp| runs(tcp.from_s, tcp.to_s)).count()
+    }
+
+    /// What the layers of all that a person wants allow within a capacity.
+    #[must_use]
+    pub fn usable_bps(&self, at_s: f64, person: usize, capacity_bps: Option<u64>) -> u64 {
+        let person = &self.persons[person];
+        if at_s < person.joins_s {
+            return 0;
+        }
+        let group = &self.scenario.people[person.group];
+        let is_paused = group.pauses.iter().any(|pause| (pause.from_s..pause.to_s).contains(&at_s));
+        let voices = person.watches.iter().filter(|other| self.persons[**other].joins_s <= at_s).count();
+        let cameras = if is_paused { 0 } else { voices };
+        let ladder = ladder(&self.scenario.media, group.max_height);
+        usable_bps(&ladder, cameras, voices, capacity_bps.unwrap_or(u64::MAX))
+    }
+
+    /// The shared link that a person is behind.
+    #[must_use]
+    pub fn behind(&self, person: usize) -> Option<usize> {
+        self.layout.people.get(person)?.behind
+    }
+
+    /// See [`Layout::delay`].
+    #[must_use]
+    pub fn delay(&self, at_s: f64, from: usize, to: usize) -> Duration {
+        self.layout.delay(at_s * 1_000.0, from, to)
+    }
+
+    /// The record of a person, given what was noted.
+    #[must_use]
+    pub fn record(&self, number: usize, (series, freezes): (Series, Vec<Freeze>)) -> PersonRecord {
+        let person = &self.persons[number];
+        let group = &self.scenario.people[person.group];
+        PersonRecord {
+            name: person.name.clone(),
+            group: group.name.clone(),
+            bad: group.bad,
+            publishes: group.publishes,
+            receives: !person.watches.is_empty(),
+            behind: self.layout.people[number].behind,
+            series,
+            freezes,
+        }
     }
 }
 

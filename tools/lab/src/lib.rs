@@ -5,7 +5,7 @@
 //! receiver. [`judge`] holds the runs of several seeds against the promises; [`show`] makes a table, JSON and plots of that.
 //!
 //! [`virtual_time`] is the runner on virtual time: a router core, sans-IO clients and `sluice-netsim` in one thread, where all
-//! follows from the seed.
+//! follows from the seed. [`real`] is the runner between real sockets.
 #![forbid(unsafe_code)]
 
 pub mod campaign;
@@ -13,10 +13,12 @@ pub mod cubic;
 pub mod judge;
 pub mod layout;
 pub mod media;
+pub mod real;
 pub mod record;
 pub mod scenario;
 pub mod show;
 pub mod trace;
+pub mod transfers;
 pub mod virtual_time;
 
 use std::time::Duration;

@@ -43,6 +43,8 @@ struct Track {
     whole: Vec<(Time, Time)>,
     picture: FreezeDetector,
     shown_at: Option<Time>,
+    /// Something of it was shown at least once.
+    was_shown: bool,
     /// Told not to flow, for whatever reason.
     is_paused: bool,
 }
@@ -65,9 +67,9 @@ impl Receiver {
         Self { start, joined_at, series: Series::new(samples), freezes: Vec::new(), tracks }
     }
 
-    /// The columns so far.
-    pub const fn series(&mut self) -> &mut Series {
-        &mut self.series
+    /// The person receives one more track.
+    pub fn watch(&mut self, track: TrackId) {
+        self.tracks.entry(track).or_default();
     }
 
     /// The sample that a time is of; none before the start and behind the end.
@@ -75,6 +77,12 @@ impl Receiver {
     pub fn sample_of(&self, at: Time) -> Option<usize> {
         let sample = (at.saturating_since(self.start).as_nanos() / SAMPLE.as_nanos()) as usize;
         (at >= self.start && sample < self.series.sent_bytes.len()).then_some(sample)
+    }
+
+    /// The middle of a sample.
+    #[must_use]
+    pub fn time_of(&self, sample: usize) -> Time {
+        self.start + SAMPLE * sample as u32 + SAMPLE / 2
     }
 
     /// The router sent a datagram of `len` bytes; `role` is that of its SSRC, if it is RTP.
@@ -231,13 +239,8 @@ impl Receiver {
             }
             if !track.is_paused {
                 // Who never saw anything saw nothing since joining.
-                let never = track.shown_at.is_none() && track.whole.is_empty();
-                let freeze = if never {
-                    Some(freeze(self.start, self.joined_at, end))
-                } else {
-                    track.show(self.start, end)
-                };
-                self.freezes.extend(freeze);
+                let never = (!track.was_shown).then(|| freeze(self.start, self.joined_at, end));
+                self.freezes.extend(never.or_else(|| track.show(self.start, end)));
             }
         }
         self.freezes.sort_by(|a, b| a.from_s.total_cmp(&b.from_s));
@@ -265,6 +268,7 @@ impl Receiver {
 impl Track {
     /// A picture can be shown. Gives the freeze that it ends.
     fn show(&mut self, start: Time, now: Time) -> Option<Freeze> {
+        self.was_shown = true;
         let before = self.shown_at.replace(now);
         let is_frozen = self.picture.on_frame(now);
         before.filter(|_| is_frozen).map(|before| freeze(start, before, now))

@@ -264,6 +264,19 @@ impl Scenario {
         scenario
     }
 
+    /// The first so many seconds of it, with the promises that are about them alone.
+    #[must_use]
+    pub fn shortened(&self, seconds: f64) -> Self {
+        let mut scenario = self.clone();
+        if seconds < self.seconds {
+            scenario.seconds = seconds;
+            scenario.promises.retain(|promise| {
+                promise.from_s < seconds && promise.to_s.is_none_or(|to_s| to_s <= seconds)
+            });
+        }
+        scenario
+    }
+
     /// Whether a promise compares with [`Self::without_faults`].
     #[must_use]
     pub fn needs_baseline(&self) -> bool {

@@ -14,6 +14,8 @@ const RATE_HEIGHT: u32 = 260;
 const QUEUE_HEIGHT: u32 = 140;
 const TITLE_HEIGHT: u32 = 40;
 const LABEL_PIXELS: u32 = 70;
+/// Half of the last label of the time axis.
+const RIGHT_MARGIN: u32 = 20;
 const FONT: &str = "sans-serif";
 /// Rates are averaged over as many samples, so that single frames do not hide what goes on.
 const SMOOTHED_SAMPLES: usize = 5;
@@ -80,6 +82,7 @@ fn draw_rates(area: &Root<'_>, person: &PersonRecord) -> Result<(), Box<dyn std:
     let mut chart = ChartBuilder::on(area)
         .caption(&person.name, (FONT, 15))
         .margin(6)
+        .margin_right(RIGHT_MARGIN)
         .x_label_area_size(20)
         .y_label_area_size(LABEL_PIXELS)
         .build_cartesian_2d(0.0..seconds(person), 0.0..top)?;
@@ -114,6 +117,7 @@ fn draw_queue(area: &Root<'_>, person: &PersonRecord) -> Result<(), Box<dyn std:
     let top = points.iter().map(|(_, delay)| *delay).fold(10.0, f64::max) * 1.1;
     let mut chart = ChartBuilder::on(area)
         .margin(6)
+        .margin_right(RIGHT_MARGIN)
         .x_label_area_size(20)
         .y_label_area_size(LABEL_PIXELS)
         .build_cartesian_2d(0.0..seconds(person), 0.0..top)?;

@@ -5,7 +5,6 @@ mod network;
 mod person;
 mod quality;
 mod tap;
-mod transfers;
 mod world;
 
 use crate::record::Run;

@@ -13,7 +13,6 @@ use crate::layout::Layout;
 /// The network with what it was made from.
 #[derive(Debug)]
 pub(super) struct Net {
-    start: Time,
     layout: Layout,
     network: Network<Vec<u8>>,
     shared: Vec<SharedLink>,
@@ -36,7 +35,6 @@ impl Net {
             }
         }
         Ok(Self {
-            start,
             people_before: vec![Counters::default(); layout.people.len()],
             shared_before: vec![Counters::default(); layout.shared.len()],
             layout: layout.clone(),
@@ -89,21 +87,6 @@ impl Net {
                 1.0 - (1.0 - own) * (1.0 - shared)
             })
             .collect()
-    }
-
-    /// Milliseconds of the run.
-    fn ms(&self, at: Time) -> f64 {
-        at.saturating_since(self.start).as_secs_f64() * 1_000.0
-    }
-
-    /// See [`Layout::capacity_bps`].
-    pub(super) fn capacity_bps(
-        &self,
-        at: Time,
-        person: usize,
-        flows: impl Fn(usize) -> usize,
-    ) -> Option<u64> {
-        self.layout.capacity_bps(self.ms(at), person, flows)
     }
 }
 

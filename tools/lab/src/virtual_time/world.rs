@@ -13,12 +13,11 @@ use sluice_wire::track::TrackId;
 use super::network::{Net, person_at, router_address, socket};
 use super::person::Person;
 use super::quality::estimate_bps;
-use super::transfers::Transfers;
-use crate::SAMPLE;
-use crate::layout::{Layout, mix};
-use crate::media::{ladder, usable_bps};
-use crate::record::{Network, PersonRecord, Published, Run, SharedRecord, samples};
+use crate::layout::{Conditions, Layout, mix};
+use crate::record::{Network, Published, Run, SharedRecord, samples};
 use crate::scenario::{self, Scenario};
+use crate::transfers::Transfers;
+use crate::{SAMPLE, SAMPLE_SECONDS};
 
 /// How often queues are looked at.
 const QUEUE_INTERVAL: Duration = Duration::from_millis(10);
@@ -34,7 +33,7 @@ pub(super) struct World<'a> {
     now: Time,
     end: Time,
     router: SimRouter,
-    layout: Layout,
+    conditions: Conditions,
     net: Net,
     people: Vec<Person>,
     published: Published,
@@ -68,7 +67,7 @@ impl<'a> World<'a> {
             now: START,
             end: START + SAMPLE * samples(scenario) as u32,
             router: SimRouter::new(router_address(), 1, 0, || rng.random()),
-            layout,
+            conditions: Conditions::new(scenario.clone(), persons.clone(), layout),
             net,
             people,
             published: Published::default(),
@@ -194,11 +193,11 @@ impl<'a> World<'a> {
     }
 
     fn sample(&mut self) {
-        let at = START + SAMPLE * self.next_sample as u32;
+        let at_s = SAMPLE_SECONDS * self.next_sample as f64;
         let losses = self.net.losses();
         for (number, loss) in losses.into_iter().enumerate() {
-            let capacity_bps = self.net.capacity_bps(at, number, |link| self.flows(at, link));
-            let usable_bps = self.usable_bps(number, capacity_bps.unwrap_or(u64::MAX));
+            let capacity_bps = self.conditions.capacity_bps(at_s, number);
+            let usable_bps = self.conditions.usable_bps(at_s, number, capacity_bps);
             let person = &mut self.people[number];
             let estimate_bps = estimate_bps(&self.router, person.id);
             person
@@ -214,49 +213,14 @@ impl<'a> World<'a> {
         }
     }
 
-    /// How many share a link at a time: people who receive, and transfers.
-    fn flows(&self, at: Time, link: usize) -> usize {
-        let is_there = |number: &usize| {
-            self.layout.people[*number].behind == Some(link)
-                && self.people[*number].joins_at <= at
-                && !self.persons[*number].watches.is_empty()
-        };
-        let people = (0..self.people.len()).filter(is_there).count();
-        people + self.transfers[link].iter().filter(|transfer| transfer.next_at() != Time::MAX).count()
-    }
-
-    fn usable_bps(&self, number: usize, capacity_bps: u64) -> u64 {
-        let person = &self.persons[number];
-        let group = &self.scenario.people[person.group];
-        let elapsed = self.now.saturating_since(START).as_secs_f64();
-        if elapsed < person.joins_s {
-            return 0;
-        }
-        let is_paused = group.pauses.iter().any(|pause| (pause.from_s..pause.to_s).contains(&elapsed));
-        let joined = person.watches.iter().filter(|other| self.persons[**other].joins_s <= elapsed).count();
-        let cameras = if is_paused { 0 } else { joined };
-        usable_bps(&ladder(&self.scenario.media, group.max_height), cameras, joined, capacity_bps)
-    }
-
     fn finish(self) -> Run {
-        let Self { scenario, persons, people, published, layout, end, .. } = self;
+        let Self { people, published, conditions, end, .. } = self;
         let records = people.into_iter().enumerate().map(|(number, person)| {
             let delay = |track: TrackId, at: Time| {
                 let from = track.participant().get() as usize - 1;
-                layout.delay(at.saturating_since(START).as_secs_f64() * 1_000.0, from, number)
+                conditions.delay(at.saturating_since(START).as_secs_f64(), from, number)
             };
-            let (series, freezes) = person.receiver.finish(end, &published, delay);
-            let group = &scenario.people[persons[number].group];
-            PersonRecord {
-                name: persons[number].name.clone(),
-                group: group.name.clone(),
-                bad: group.bad,
-                publishes: group.publishes,
-                receives: !persons[number].watches.is_empty(),
-                behind: layout.people[number].behind,
-                series,
-                freezes,
-            }
+            conditions.record(number, person.receiver.finish(end, &published, delay))
         });
         Run { seed: self.seed, people: records.collect(), shared: self.shared }
     }

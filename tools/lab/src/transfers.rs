@@ -10,7 +10,7 @@ use crate::scenario::Tcp;
 
 /// One line of transfers, one after the other.
 #[derive(Debug)]
-pub(super) struct Transfers {
+pub struct Transfers {
     plan: Tcp,
     until: Time,
     next_begin: Time,
@@ -20,18 +20,23 @@ pub(super) struct Transfers {
 }
 
 impl Transfers {
-    pub(super) fn new(plan: Tcp, start: Time, seconds: f64) -> Self {
+    /// Those of a plan, in a run of so many seconds from `start`.
+    #[must_use]
+    pub fn new(plan: Tcp, start: Time, seconds: f64) -> Self {
         let until = start + Duration::from_secs_f64(plan.to_s.unwrap_or(seconds));
         let next_begin = start + Duration::from_secs_f64(plan.from_s);
         Self { plan, until, next_begin, current: None, past: 0 }
     }
 
-    pub(super) fn next_at(&self) -> Time {
+    /// When [`Self::act`] has something to do.
+    #[must_use]
+    pub fn next_at(&self) -> Time {
         let next = self.current.as_ref().map_or(self.next_begin, Cubic::next_at);
         if next >= self.until { Time::MAX } else { next }
     }
 
-    pub(super) fn act(&mut self, now: Time, link: &mut Link) {
+    /// Does what is due over `link`.
+    pub fn act(&mut self, now: Time, link: &mut Link) {
         if now >= self.until {
             return;
         }
@@ -50,7 +55,8 @@ impl Transfers {
     }
 
     /// Bytes that got over the link so far.
-    pub(super) fn received(&self) -> u64 {
+    #[must_use]
+    pub fn received(&self) -> u64 {
         self.past + self.current.as_ref().map_or(0, Cubic::received)
     }
 }

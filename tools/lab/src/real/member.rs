@@ -1,0 +1,300 @@
+//! A participant of a real meeting.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use sluice_client::clock::Clock;
+use sluice_client::driver::{
+    Event, FrameToSend, JoinConfig, Observer, Participant, ParticipantStats, SentFrame,
+};
+use sluice_client::session;
+use sluice_simulator::source::Source;
+use sluice_wire::control::{Want, WantedSlot};
+use sluice_wire::signaling::DisplayName;
+use sluice_wire::time::Time;
+use sluice_wire::track::{ParticipantId, TrackNumber};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{RealError, SharedPublished, lock};
+use crate::layout::mix;
+use crate::media;
+use crate::record::{PublishedFrame, Receiver, samples};
+use crate::scenario::{Person, Scenario};
+
+/// How long the router may take to answer.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How loud everybody is, -dBov.
+const LEVEL: u8 = 30;
+/// Key frame requests that wait for the sources; more say nothing new.
+const MAX_REQUESTS: usize = 64;
+
+/// What everybody of a run has in common.
+pub(super) struct Outset {
+    pub(super) scenario: Scenario,
+    pub(super) websocket_url: String,
+    pub(super) meeting_id: String,
+    pub(super) clock: Clock,
+    pub(super) start: Time,
+    pub(super) seed: u64,
+    pub(super) published: SharedPublished,
+    pub(super) stop: CancellationToken,
+}
+
+/// Somebody who is in.
+pub(super) struct Member {
+    name: String,
+    number: usize,
+    group: usize,
+    start: Time,
+    participant: Arc<Participant>,
+    receiver: Arc<Mutex<Receiver>>,
+    sources: Option<JoinHandle<()>>,
+    /// What was last wanted.
+    wanted: Mutex<Vec<WantedSlot>>,
+}
+
+impl Member {
+    /// Joins, waits for the router, and begins to publish.
+    pub(super) async fn join(outset: &Outset, number: usize, person: &Person) -> Result<Self, RealError> {
+        let failure = |what: String| RealError::Member { name: person.name.clone(), what };
+        let mut rng = ChaCha8Rng::seed_from_u64(mix(outset.seed, number as u64));
+        let joined_at = outset.clock.now();
+        let receiver = Receiver::new(outset.start, samples(&outset.scenario), joined_at, &[]);
+        let receiver = Arc::new(Mutex::new(receiver));
+        let (connected, when_connected) = oneshot::channel();
+        let (requests, requested) = mpsc::channel(MAX_REQUESTS);
+        let id = Arc::new(OnceLock::new());
+        let observer = Notes {
+            clock: outset.clock,
+            receiver: Arc::clone(&receiver),
+            connected: Some(connected),
+            requests,
+            published: Arc::clone(&outset.published),
+            id: Arc::clone(&id),
+            begun: BTreeSet::new(),
+        };
+        let name = DisplayName::try_from(person.name.clone()).map_err(|error| failure(error.to_string()))?;
+        let config = JoinConfig {
+            websocket_url: outset.websocket_url.clone(),
+            meeting_id: outset.meeting_id.clone(),
+            password: None,
+            display_name: name,
+            seed: rng.random(),
+            clock: outset.clock,
+        };
+        let joined = Participant::join(config, observer).await;
+        let participant = joined.map_err(|source| RealError::Join { name: person.name.clone(), source })?;
+        id.get_or_init(|| participant.id());
+        match tokio::time::timeout(CONNECT_TIMEOUT, when_connected).await {
+            Ok(Ok(())) => {}
+            _ => return Err(failure(format!("no answer of the router within {CONNECT_TIMEOUT:?}"))),
+        }
+        let mut member = Self {
+            name: person.name.clone(),
+            number,
+            group: person.group,
+            start: outset.start,
+            participant: Arc::new(participant),
+            receiver,
+            sources: None,
+            wanted: Mutex::default(),
+        };
+        if outset.scenario.people[person.group].publishes {
+            member.publish(outset, rng, requested).await?;
+        }
+        Ok(member)
+    }
+
+    async fn publish(
+        &mut self,
+        outset: &Outset,
+        mut rng: ChaCha8Rng,
+        requested: mpsc::Receiver<(TrackNumber, u8)>,
+    ) -> Result<(), RealError> {
+        for track in media::tracks(&outset.scenario.media) {
+            self.participant.publish(track).await.map_err(|error| self.failure(&error))?;
+        }
+        let sources = media::sources(&outset.scenario.media, outset.clock.now(), &mut rng);
+        let sending = Sending {
+            clock: outset.clock,
+            participant: Arc::clone(&self.participant),
+            sources,
+            requested,
+            stop: outset.stop.clone(),
+        };
+        self.sources = Some(tokio::spawn(sending.run()));
+        Ok(())
+    }
+
+    pub(super) fn id(&self) -> ParticipantId {
+        self.participant.id()
+    }
+
+    pub(super) fn receiver(&self) -> std::sync::MutexGuard<'_, Receiver> {
+        lock(&self.receiver)
+    }
+
+    pub(super) async fn stats(&self) -> Result<ParticipantStats, RealError> {
+        self.participant.stats().await.map_err(|error| self.failure(&error))
+    }
+
+    /// Asks for the tracks of those who are there by now.
+    pub(super) async fn watch(
+        &self,
+        persons: &[Person],
+        members: &[Option<Self>],
+        scenario: &Scenario,
+        now: Time,
+    ) -> Result<(), RealError> {
+        let group = &scenario.people[self.group];
+        let elapsed = now.saturating_since(self.start).as_secs_f64();
+        let paused = group.pauses.iter().any(|pause| (pause.from_s..pause.to_s).contains(&elapsed));
+        let mut wanted = Vec::new();
+        for (place, other) in (0..).zip(&persons[self.number].watches) {
+            let Some(other) = members[*other].as_ref() else { continue };
+            for (offset, number) in [(0, TrackNumber::MICROPHONE), (1, TrackNumber::CAMERA)] {
+                let track = other.id().track(number);
+                self.receiver().watch(track);
+                wanted.push(WantedSlot {
+                    slot: 2 * place + offset,
+                    want: Want::Track(track),
+                    paused: paused && number == TrackNumber::CAMERA,
+                    max_height: group.max_height,
+                    max_fps: 0,
+                    priority: 0,
+                });
+            }
+        }
+        if std::mem::replace(&mut *lock(&self.wanted), wanted.clone()) == wanted {
+            return Ok(());
+        }
+        self.participant.want(wanted).await.map_err(|error| self.failure(&error))
+    }
+
+    /// Pauses and resumes, if it is time.
+    pub(super) async fn turn(
+        &self,
+        persons: &[Person],
+        members: &[Option<Self>],
+        scenario: &Scenario,
+        now: Time,
+    ) -> Result<(), RealError> {
+        if scenario.people[self.group].pauses.is_empty() {
+            return Ok(());
+        }
+        self.watch(persons, members, scenario, now).await
+    }
+
+    /// Leaves, and gives what was noted.
+    pub(super) async fn leave(self) -> Receiver {
+        if let Some(sources) = self.sources {
+            sources.abort();
+            // That it was ended is all that it can say.
+            drop(sources.await);
+        }
+        if let Some(participant) = Arc::into_inner(self.participant) {
+            participant.leave().await;
+        }
+        let nothing = Receiver::new(self.start, 0, self.start, &[]);
+        std::mem::replace(&mut *lock(&self.receiver), nothing)
+    }
+
+    fn failure(&self, error: &dyn std::fmt::Display) -> RealError {
+        RealError::Member { name: self.name.clone(), what: error.to_string() }
+    }
+}
+
+/// Notes what the participant's session says.
+struct Notes {
+    clock: Clock,
+    receiver: Arc<Mutex<Receiver>>,
+    connected: Option<oneshot::Sender<()>>,
+    requests: mpsc::Sender<(TrackNumber, u8)>,
+    published: SharedPublished,
+    id: Arc<OnceLock<ParticipantId>>,
+    begun: BTreeSet<u8>,
+}
+
+impl Observer for Notes {
+    fn on_event(&mut self, event: Event) {
+        let Event::Media(event) = event else { return };
+        match event {
+            session::Event::Connected => {
+                if let Some(connected) = self.connected.take() {
+                    // Who waited may have given up.
+                    connected.send(()).ok();
+                }
+            }
+            session::Event::KeyFrameRequested { track, encoding } => {
+                self.requests.try_send((track, encoding)).ok();
+            }
+            _ => {}
+        }
+        lock(&self.receiver).on_event(self.clock.now(), &event);
+    }
+
+    fn on_frame_sent(&mut self, frame: &SentFrame) {
+        let Some(id) = self.id.get() else { return };
+        let key = frame.key && frame.track == TrackNumber::CAMERA;
+        let sent = PublishedFrame {
+            captured_at: frame.captured_at,
+            encoding: frame.encoding,
+            temporal_id: frame.layer.temporal_id,
+            key,
+        };
+        lock(&self.published).note(id.track(frame.track), sent);
+        if key && !self.begun.insert(frame.encoding) {
+            lock(&self.receiver).on_key_frame_sent(self.clock.now());
+        }
+    }
+}
+
+/// Makes and sends frames until it is told to stop.
+struct Sending {
+    clock: Clock,
+    participant: Arc<Participant>,
+    sources: Vec<Source>,
+    requested: mpsc::Receiver<(TrackNumber, u8)>,
+    stop: CancellationToken,
+}
+
+impl Sending {
+    async fn run(mut self) {
+        while let Some(next_at) = self.sources.iter().map(Source::next_at).min() {
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = tokio::time::sleep_until(Instant::from_std(self.clock.instant(next_at))) => {}
+            }
+            while let Ok((track, encoding)) = self.requested.try_recv() {
+                let wanted = |source: &&mut Source| source.track == track && source.encoding == encoding;
+                if let Some(source) = self.sources.iter_mut().find(wanted) {
+                    source.want_key_frame();
+                }
+            }
+            let now = self.clock.now();
+            for source in self.sources.iter_mut().filter(|source| source.next_at() <= now) {
+                let captured_at = source.next_at();
+                let frame = source.next_frame();
+                let is_voice = source.track == TrackNumber::MICROPHONE;
+                let frame = FrameToSend {
+                    track: source.track,
+                    encoding: source.encoding,
+                    data: frame.data.into(),
+                    key: frame.key,
+                    layer: frame.layer,
+                    audio_level: is_voice.then_some(LEVEL),
+                    captured_at,
+                };
+                if self.participant.send_frame(frame).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
