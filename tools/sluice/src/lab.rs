@@ -1,5 +1,7 @@
 //! `sluice lab`: bad networks, and what is promised all the same.
 
+mod real;
+
 use std::io::{IsTerminal as _, stderr};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
@@ -35,6 +37,7 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(RunArgs),
+    Real(real::Args),
 }
 
 /// Runs scenarios on virtual time: everything follows from the seed. Exit code 1 if a promise is not kept.
@@ -86,6 +89,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
         None => bail!("say --list, or run and the name of a scenario (--help says more)"),
         Some(Command::Run(args)) => run_virtually(&args),
+        Some(Command::Real(args)) => crate::on_runtime(real::run(args)),
     }
 }
 
@@ -111,11 +115,17 @@ fn run_virtually(args: &RunArgs) -> anyhow::Result<ExitCode> {
         "{simulated:.0} s of meetings in {elapsed:.1} s: {:.0} times real time",
         simulated / elapsed
     ));
+    write(&reports, json, args.plot.as_deref())
+}
+
+/// Writes what is to be written; the exit code says whether all promises were kept.
+fn write(reports: &[Report], json: Option<ReportFile>, picture: Option<&Path>) -> anyhow::Result<ExitCode> {
     if let Some(file) = json {
         file.write(&reports)?;
     }
-    if let (Some(path), Some(report)) = (&args.plot, reports.first()) {
-        write_plot(path, report)?;
+    if let (Some(path), Some(report)) = (picture, reports.first()) {
+        let svg = plot(report)?;
+        std::fs::write(path, svg).with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(if reports.iter().all(|report| report.met) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -169,8 +179,4 @@ fn show(reports: &[Report], sum_up: bool) {
         reports if !sum_up => reports.iter().for_each(|report| say(&report_table(report))),
         _ => say(&summary_table(reports)),
     }
-}
-
-fn write_plot(path: &Path, report: &Report) -> anyhow::Result<()> {
-    std::fs::write(path, plot(report)?).with_context(|| format!("cannot write {}", path.display()))
 }
