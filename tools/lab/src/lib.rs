@@ -17,6 +17,7 @@ pub mod real;
 pub mod record;
 pub mod scenario;
 pub mod show;
+mod tap;
 pub mod trace;
 pub mod transfers;
 pub mod virtual_time;

@@ -111,3 +111,56 @@ fn results_can_be_shown() {
     let svg = plot(&report).unwrap();
     assert!(svg.starts_with("<svg") && svg.contains("Mbit/s") && svg.contains("capacity"), "{}", &svg[..200]);
 }
+
+/// A publisher, somebody honest, and an attacker of this kind.
+fn under_attack(attack: &str) -> Report {
+    let text = format!(
+        r#"
+name = "attack"
+about = "an attacker beside somebody honest"
+seconds = 6
+
+[media]
+encodings = [{{ height = 180, bps = 150_000 }}]
+
+[[people]]
+name = "publisher"
+publishes = true
+
+[[people]]
+name = "honest"
+watches = ["publisher"]
+up = {{ delay_ms = 10 }}
+
+[[people]]
+name = "attacker"
+watches = ["publisher"]
+bad = true
+hostile = ["{attack}"]
+up = {{ delay_ms = 10 }}
+
+[[promises]]
+measure = "neighbour_key_frames_change"
+at_most = 0
+from_s = 1
+
+[[promises]]
+measure = "amplification"
+at_most = 1
+from_s = 1
+"#
+    );
+    report(&parse("attack.toml", &text).expect("the scenario is valid")[0], 1, 1)
+}
+
+#[test]
+fn attackers_attack_and_the_router_understands_them() {
+    for (attack, most_times) in [("nack_everything", 40), ("false_feedback", 4), ("key_frames", 100)] {
+        let report = under_attack(attack);
+        let up = |person: usize| report.runs[0].people[person].series.up_bytes.iter().sum::<u64>();
+        assert!(up(2) > up(1) * most_times / 2, "{attack}: {} bytes beside {}", up(2), up(1));
+        let has_no_key_frames = report.verdicts[0].met;
+        assert_eq!(has_no_key_frames, attack != "key_frames", "{}", report_table(&report));
+        assert!(report.verdicts[1].value.is_some());
+    }
+}

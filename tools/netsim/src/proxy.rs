@@ -16,6 +16,7 @@ mod clock;
 mod shared;
 mod sockets;
 mod stats;
+mod tap;
 
 #[cfg(test)]
 mod tests;
@@ -38,6 +39,7 @@ use client::Client;
 pub use clock::Clock;
 pub use shared::SharedLink;
 pub use stats::{ClientSnapshot, ProxySnapshot, ProxyStats};
+pub use tap::Tap;
 
 /// Clients at a time unless configured: each has a socket, and the common limit of open files is 1,024.
 pub const DEFAULT_MAX_CLIENTS: usize = 900;
@@ -115,6 +117,8 @@ pub struct ClientLinks {
     pub down: LinkConfig,
     /// What packets to the client go through before `down`.
     pub behind: Option<SharedLink>,
+    /// Who sees what comes from upstream, before any link.
+    pub tap: Option<Tap>,
 }
 
 /// Why a proxy did not start or did not go on.

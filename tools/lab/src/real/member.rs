@@ -21,10 +21,11 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::desk::Desk;
 use super::{RealError, SharedPublished, lock};
 use crate::layout::mix;
 use crate::media;
-use crate::record::{PublishedFrame, Receiver, samples};
+use crate::record::{PublishedFrame, Receiver};
 use crate::scenario::{Person, Scenario};
 
 /// How long the router may take to answer.
@@ -53,7 +54,7 @@ pub(super) struct Member {
     group: usize,
     start: Time,
     participant: Arc<Participant>,
-    receiver: Arc<Mutex<Receiver>>,
+    desk: Arc<Desk>,
     sources: Option<JoinHandle<()>>,
     /// What was last wanted.
     wanted: Mutex<Vec<WantedSlot>>,
@@ -61,18 +62,20 @@ pub(super) struct Member {
 
 impl Member {
     /// Joins, waits for the router, and begins to publish.
-    pub(super) async fn join(outset: &Outset, number: usize, person: &Person) -> Result<Self, RealError> {
+    pub(super) async fn join(
+        outset: &Outset,
+        number: usize,
+        person: &Person,
+        desk: Arc<Desk>,
+    ) -> Result<Self, RealError> {
         let failure = |what: String| RealError::Member { name: person.name.clone(), what };
         let mut rng = ChaCha8Rng::seed_from_u64(mix(outset.seed, number as u64));
-        let joined_at = outset.clock.now();
-        let receiver = Receiver::new(outset.start, samples(&outset.scenario), joined_at, &[]);
-        let receiver = Arc::new(Mutex::new(receiver));
         let (connected, when_connected) = oneshot::channel();
         let (requests, requested) = mpsc::channel(MAX_REQUESTS);
         let id = Arc::new(OnceLock::new());
         let observer = Notes {
             clock: outset.clock,
-            receiver: Arc::clone(&receiver),
+            desk: Arc::clone(&desk),
             connected: Some(connected),
             requests,
             published: Arc::clone(&outset.published),
@@ -91,6 +94,7 @@ impl Member {
         let joined = Participant::join(config, observer).await;
         let participant = joined.map_err(|source| RealError::Join { name: person.name.clone(), source })?;
         id.get_or_init(|| participant.id());
+        desk.open(&participant.joined().ticket).map_err(|error| failure(error.to_string()))?;
         match tokio::time::timeout(CONNECT_TIMEOUT, when_connected).await {
             Ok(Ok(())) => {}
             _ => return Err(failure(format!("no answer of the router within {CONNECT_TIMEOUT:?}"))),
@@ -101,7 +105,7 @@ impl Member {
             group: person.group,
             start: outset.start,
             participant: Arc::new(participant),
-            receiver,
+            desk,
             sources: None,
             wanted: Mutex::default(),
         };
@@ -137,7 +141,7 @@ impl Member {
     }
 
     pub(super) fn receiver(&self) -> std::sync::MutexGuard<'_, Receiver> {
-        lock(&self.receiver)
+        self.desk.receiver()
     }
 
     pub(super) async fn stats(&self) -> Result<ParticipantStats, RealError> {
@@ -191,8 +195,8 @@ impl Member {
         self.watch(persons, members, scenario, now).await
     }
 
-    /// Leaves, and gives what was noted.
-    pub(super) async fn leave(self) -> Receiver {
+    /// Leaves.
+    pub(super) async fn leave(self) {
         if let Some(sources) = self.sources {
             sources.abort();
             // That it was ended is all that it can say.
@@ -201,8 +205,6 @@ impl Member {
         if let Some(participant) = Arc::into_inner(self.participant) {
             participant.leave().await;
         }
-        let nothing = Receiver::new(self.start, 0, self.start, &[]);
-        std::mem::replace(&mut *lock(&self.receiver), nothing)
     }
 
     fn failure(&self, error: &dyn std::fmt::Display) -> RealError {
@@ -213,7 +215,7 @@ impl Member {
 /// Notes what the participant's session says.
 struct Notes {
     clock: Clock,
-    receiver: Arc<Mutex<Receiver>>,
+    desk: Arc<Desk>,
     connected: Option<oneshot::Sender<()>>,
     requests: mpsc::Sender<(TrackNumber, u8)>,
     published: SharedPublished,
@@ -236,7 +238,7 @@ impl Observer for Notes {
             }
             _ => {}
         }
-        lock(&self.receiver).on_event(self.clock.now(), &event);
+        self.desk.receiver().on_event(self.clock.now(), &event);
     }
 
     fn on_frame_sent(&mut self, frame: &SentFrame) {
@@ -250,7 +252,7 @@ impl Observer for Notes {
         };
         lock(&self.published).note(id.track(frame.track), sent);
         if key && !self.begun.insert(frame.encoding) {
-            lock(&self.receiver).on_key_frame_sent(self.clock.now());
+            self.desk.receiver().on_key_frame_sent(self.clock.now());
         }
     }
 }

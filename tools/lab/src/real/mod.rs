@@ -2,9 +2,9 @@
 //! proxy of `sluice-netsim`, which puts the very links of the scenario in between.
 //!
 //! Bounded by the scenario's length; everything is on loopback. What a seed decides is what the network and the sources draw; when
-//! tasks run is decided by the machine, so that no two runs are alike. What only virtual time shows: attacks, and what the router
-//! sends by kind (repair overhead). Frames that are expected are told from those that came, not from those that were forwarded.
+//! tasks run is decided by the machine, so that no two runs are alike. Attacks are for virtual time alone.
 
+mod desk;
 mod member;
 mod sampler;
 
@@ -28,6 +28,7 @@ use crate::SAMPLE;
 use crate::layout::{Conditions, Layout, mix};
 use crate::record::{Published, Run, samples};
 use crate::scenario::{Person, Scenario};
+use desk::Desk;
 use member::{Member, Outset};
 use sampler::Sampler;
 
@@ -98,16 +99,24 @@ pub async fn run(
         return Err(RealError::Scenario("attacks are for virtual time: real clients do not know how"));
     }
     let persons = scenario.persons();
+    let api = Api::new(&place.server).map_err(RealError::Meeting)?;
+    let wish = CreateMeeting { max_participants: Some(persons.len() as u32), ..CreateMeeting::default() };
+    let meeting = api.create_meeting(&wish).await.map_err(RealError::Meeting)?;
+    let clock = Clock::process();
+    let start = clock.now();
     let layout = Layout::new(scenario, &persons, seed);
     let shared = (0..)
         .zip(&layout.shared)
         .map(|(number, link)| SharedLink::new(link, mix(seed, number + 2 * NETWORK_LABEL)));
     let shared = shared.collect::<Result<Vec<_>, _>>()?;
     let order = joining_order(&persons);
+    let desks: Vec<Arc<Desk>> =
+        persons.iter().map(|person| Arc::new(Desk::new(scenario, person, start))).collect();
     let clients = order.iter().map(|number| {
         let place = &layout.people[*number];
         let behind = place.behind.and_then(|link| shared.get(link).cloned());
-        ClientLinks { up: place.up.clone(), down: place.down.clone(), behind }
+        let tap = Some(Arc::clone(&desks[*number]).tap(clock));
+        ClientLinks { up: place.up.clone(), down: place.down.clone(), behind, tap }
     });
     let config = ProxyConfig {
         clients: clients.collect(),
@@ -115,12 +124,8 @@ pub async fn run(
         ..ProxyConfig::new(place.socket.local_addr()?, place.router)
     };
     place.socket.set_nonblocking(true)?;
-    let api = Api::new(&place.server).map_err(RealError::Meeting)?;
-    let wish = CreateMeeting { max_participants: Some(persons.len() as u32), ..CreateMeeting::default() };
-    let meeting = api.create_meeting(&wish).await.map_err(RealError::Meeting)?;
     let proxy = Proxy::on(UdpSocket::from_std(place.socket)?, config)?;
-    let clock = Clock::process();
-    let (proxy_clock, start) = (proxy.clock(), clock.now());
+    let proxy_clock = proxy.clock();
     let (stats, shutdown) = (ProxyStats::default(), stop.child_token());
     let _shutdown_on_return = shutdown.clone().drop_guard();
     let proxy_task = tokio::spawn(proxy.run(shutdown.clone(), stats.clone()));
@@ -143,7 +148,8 @@ pub async fn run(
         let at = start + SAMPLE * (sample as u32 + 1);
         while let Some(number) = left.next_if(|number| joins_at(start, &persons[**number]) <= at) {
             wait_until(clock, joins_at(start, &persons[*number]), &stop).await?;
-            members[*number] = Some(Member::join(&outset, *number, &persons[*number]).await?);
+            let desk = Arc::clone(&desks[*number]);
+            members[*number] = Some(Member::join(&outset, *number, &persons[*number], desk).await?);
             for member in members.iter().flatten() {
                 member.watch(&persons, &members, scenario, clock.now()).await?;
             }
@@ -155,7 +161,7 @@ pub async fn run(
         sampler.sample(sample, &members).await?;
     }
     let (conditions, records) = sampler.finish();
-    let run = finish(seed, &outset, &conditions, records, members).await;
+    let run = finish(seed, &outset, &conditions, records, members, &desks).await;
     shutdown.cancel();
     // What the proxy says when it is told to stop says nothing of the run.
     drop(proxy_task.await);
@@ -186,28 +192,22 @@ async fn finish(
     conditions: &Conditions,
     shared: Vec<crate::record::SharedRecord>,
     members: Vec<Option<Member>>,
+    desks: &[Arc<Desk>],
 ) -> Run {
     let end = outset.start + SAMPLE * samples(&outset.scenario) as u32;
     let ids: Vec<_> = members.iter().map(|member| member.as_ref().map(Member::id)).collect();
-    let mut people = Vec::new();
-    let mut receivers = Vec::new();
-    for member in members {
-        receivers.push(match member {
-            Some(member) => Some(member.leave().await),
-            None => None,
-        });
+    for member in members.into_iter().flatten() {
+        member.leave().await;
     }
     let published = lock(&outset.published);
-    for (number, receiver) in receivers.into_iter().enumerate() {
+    let records = desks.iter().enumerate().map(|(number, desk)| {
         let delay = |track: TrackId, at: Time| {
             let from = ids.iter().position(|id| *id == Some(track.participant())).unwrap_or(number);
             conditions.delay(at.saturating_since(outset.start).as_secs_f64(), from, number)
         };
-        if let Some(receiver) = receiver {
-            people.push(conditions.record(number, receiver.finish(end, &published, delay)));
-        }
-    }
-    Run { seed, people, shared }
+        conditions.record(number, desk.close().finish(end, &published, delay))
+    });
+    Run { seed, people: records.collect(), shared }
 }
 
 /// The lock's content, whoever panicked with it: figures stay figures.

@@ -127,7 +127,6 @@ impl Sampler {
             let queue_delay = place.queue_delay.saturating_sub(self.clock.now().saturating_since(place.at));
             let mut receiver = member.receiver();
             let middle = receiver.time_of(sample);
-            receiver.on_sent(middle, down.sent_bytes as usize, None);
             receiver.on_received(middle, (now.received_bytes - before.received_bytes) as usize);
             receiver.on_up(middle, (now.up_bytes - before.up_bytes) as usize);
             receiver.on_key_frame_requests(middle, now.key_frame_requests - before.key_frame_requests);

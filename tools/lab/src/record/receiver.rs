@@ -151,6 +151,10 @@ impl Receiver {
 
     /// The person's session says something.
     pub fn on_event(&mut self, now: Time, event: &Event) {
+        // Behind the end people leave, which is none of the run's business.
+        if self.sample_of(now).is_none() {
+            return;
+        }
         match event {
             Event::Frame(frame) => self.on_frame(now, frame),
             Event::Shown(shown) => self.on_shown(shown),

@@ -4,7 +4,6 @@ mod hostile;
 mod network;
 mod person;
 mod quality;
-mod tap;
 mod world;
 
 use crate::record::Run;

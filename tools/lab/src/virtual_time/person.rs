@@ -14,11 +14,11 @@ use sluice_wire::track::{ParticipantId, TrackId, TrackNumber};
 
 use super::hostile::Hostile;
 use super::network::text;
-use super::tap::Tap;
 use crate::layout::mix;
 use crate::media;
 use crate::record::{Published, PublishedFrame, Receiver};
 use crate::scenario::{self, Scenario};
+use crate::tap::Tap;
 
 /// How loud everybody is, -dBov.
 const LEVEL: u8 = 30;
@@ -98,7 +98,13 @@ impl Person {
         } else {
             Some(Hostile::new(&group.hostile, ticket, slots, now)?)
         };
-        self.line = Some(Line { session, tap: Tap::new(ticket)?, hostile, sources, key_frame_requests: 0 });
+        self.line = Some(Line {
+            session,
+            tap: Tap::new(ticket).map_err(text)?,
+            hostile,
+            sources,
+            key_frame_requests: 0,
+        });
         Ok(())
     }
 

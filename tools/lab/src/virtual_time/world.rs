@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use sluice_router::core::DropReason;
 use sluice_simulator::START;
 use sluice_simulator::router::SimRouter;
 use sluice_wire::ticket::Suite;
@@ -24,6 +25,10 @@ const QUEUE_INTERVAL: Duration = Duration::from_millis(10);
 /// Sets the seeds of the network and of the router apart from those of people.
 const NETWORK_LABEL: u64 = 1 << 32;
 const ROUTER_LABEL: u64 = 2 << 32;
+
+/// What the router must not see, since no network here corrupts anything.
+const NEVER: [DropReason; 3] =
+    [DropReason::AuthenticationFailed, DropReason::Malformed, DropReason::Replayed];
 
 /// A scenario on virtual time.
 pub(super) struct World<'a> {
@@ -92,6 +97,7 @@ impl<'a> World<'a> {
         }
         self.now = self.end;
         self.measure();
+        self.check_router()?;
         Ok(self.finish())
     }
 
@@ -166,12 +172,10 @@ impl<'a> World<'a> {
         let (people, net, from) = (&mut self.people, &mut self.net, self.router.address);
         let mut sent = Ok(());
         self.router.drain(now, |to, datagram| {
-            if let Some(person) = person_at(to).and_then(|number| people.get_mut(number)) {
-                let seen = person.line.as_mut().map(|line| line.tap.see(datagram)).unwrap_or_default();
-                person.receiver.on_sent(now, datagram.len(), seen.role);
-                if let Some((track, captured_at)) = seen.begins {
-                    person.receiver.on_forwarded(track, captured_at);
-                }
+            if let Some(Person { line: Some(line), receiver, .. }) =
+                person_at(to).and_then(|number| people.get_mut(number))
+            {
+                line.tap.see(now, datagram, receiver);
             }
             let result = net.send(now, from, to, datagram.to_vec());
             if sent.is_ok() {
@@ -211,6 +215,17 @@ impl<'a> World<'a> {
                 *bytes = received - before;
             }
         }
+    }
+
+    /// Nobody forges anything here, attackers included.
+    fn check_router(&self) -> Result<(), String> {
+        for reason in NEVER {
+            let dropped = self.router.dropped(reason);
+            if dropped > 0 {
+                return Err(format!("the router dropped {dropped} datagrams: {}", reason.name()));
+            }
+        }
+        Ok(())
     }
 
     fn finish(self) -> Run {

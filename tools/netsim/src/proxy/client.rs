@@ -19,7 +19,7 @@ use crate::pipe::Pipe;
 use super::clock::Clock;
 use super::sockets::{connect, is_passing, receive_batch};
 use super::stats::{ClientSnapshot, ProxyStats};
-use super::{ProxyConfig, ProxyError, SharedLink};
+use super::{ProxyConfig, ProxyError, SharedLink, Tap};
 
 /// Most packets on the way per client and direction: a second of 100 Mbit/s in packets of 1,200 bytes, and half as much again.
 const PIPE_PACKETS: usize = 16_384;
@@ -35,6 +35,7 @@ pub(super) struct Client {
     up: Pipe<Vec<u8>>,
     down: Pipe<Vec<u8>>,
     behind: Option<SharedLink>,
+    tap: Option<Tap>,
     clock: Clock,
     active_at: Time,
     idle_timeout: Duration,
@@ -65,6 +66,7 @@ impl Client {
         Ok(Self {
             number,
             behind: own.and_then(|links| links.behind.clone()),
+            tap: own.and_then(|links| links.tap.clone()),
             address,
             upstream_address: config.upstream,
             downstream,
@@ -120,9 +122,12 @@ impl Client {
 
     fn take_down(&mut self) -> io::Result<()> {
         let now = self.clock.now();
-        let (down, behind, active_at) = (&mut self.down, &self.behind, &mut self.active_at);
+        let Self { down, behind, tap, active_at, .. } = self;
         let errors = receive_batch(&self.upstream, |_, bytes| {
             *active_at = now;
+            if let Some(tap) = tap {
+                tap.see(bytes);
+            }
             match behind.as_ref().map(|shared| shared.lock().send(now, bytes.len())) {
                 None => drop(down.push(now, bytes.len(), bytes.to_vec())),
                 // The shared link keeps the order, so times only grow.

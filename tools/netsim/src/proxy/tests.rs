@@ -244,8 +244,12 @@ async fn clients_have_links_of_their_own_and_share_one() {
         up: LinkConfig::default(),
         down: down.parse().unwrap(),
         behind: Some(shared.clone()),
+        tap: None,
     };
-    let clients = vec![links(""), links("loss=100%")];
+    let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let sees = Arc::clone(&seen);
+    let tap = Some(Tap::new(move |datagram| sees.lock().unwrap().push(datagram.to_vec())));
+    let clients = vec![links(""), ClientLinks { tap, ..links("loss=100%") }];
     let proxy = Running::start(&upstream, |config| config.clients = clients).await;
     let mut buffer = [0; 64];
     let mut ports = Vec::new();
@@ -262,6 +266,7 @@ async fn clients_have_links_of_their_own_and_share_one() {
     assert_eq!(patiently(first.recv(&mut buffer)).await.unwrap(), 7);
     proxy.until(|snapshot| snapshot.down.sent == 2).await;
     assert_eq!(shared.lock().counters().sent, 3);
+    assert_eq!(*seen.lock().unwrap(), [b"welcome".to_vec()]);
     let client = |number: usize| proxy.stats.client(number).unwrap();
     assert_eq!((client(0).down.delivered, client(0).up.delivered), (1, 1));
     assert_eq!((client(1).down.delivered, client(1).down.lost_random), (0, 1));

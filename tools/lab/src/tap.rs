@@ -5,28 +5,28 @@ use std::collections::BTreeMap;
 use sluice_wire::classify::{Class, classify};
 use sluice_wire::ext::MediaExtensions;
 use sluice_wire::rtp::RtpPacket;
-use sluice_wire::srtp::{Cryptex, InboundSrtp};
+use sluice_wire::srtp::{Cryptex, InboundSrtp, KeyError};
 use sluice_wire::ssrc::{SsrcBlock, StreamRole};
 use sluice_wire::ticket::Ticket;
 use sluice_wire::time::Time;
 use sluice_wire::track::TrackId;
 
-use super::network::text;
+use crate::record::Receiver;
 
 /// The largest datagram of the protocol.
 const MAX_DATAGRAM_BYTES: usize = 1_200;
 
 /// A datagram on its way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Seen {
+struct Seen {
     /// What its SSRC carries, if it is RTP of the person's block.
-    pub(super) role: Option<StreamRole>,
+    role: Option<StreamRole>,
     /// The frame that it begins.
-    pub(super) begins: Option<(TrackId, Time)>,
+    begins: Option<(TrackId, Time)>,
 }
 
 /// Reads what passes.
-pub(super) struct Tap {
+pub(crate) struct Tap {
     block: SsrcBlock,
     reader: InboundSrtp,
     /// The timestamp of the newest frame of each SSRC. Headers are in clear up to there, so that one packet of a frame is opened.
@@ -34,13 +34,22 @@ pub(super) struct Tap {
 }
 
 impl Tap {
-    pub(super) fn new(ticket: &Ticket) -> Result<Self, String> {
+    pub(crate) fn new(ticket: &Ticket) -> Result<Self, KeyError> {
         let down = &ticket.downlink;
-        let reader = InboundSrtp::new(ticket.suite, &down.master, down.ssrcs, Cryptex::Required);
-        Ok(Self { block: down.ssrcs, reader: reader.map_err(text)?, newest: BTreeMap::new() })
+        let reader = InboundSrtp::new(ticket.suite, &down.master, down.ssrcs, Cryptex::Required)?;
+        Ok(Self { block: down.ssrcs, reader, newest: BTreeMap::new() })
     }
 
-    pub(super) fn see(&mut self, datagram: &[u8]) -> Seen {
+    /// A datagram passes.
+    pub(crate) fn see(&mut self, now: Time, datagram: &[u8], receiver: &mut Receiver) {
+        let seen = self.look(datagram);
+        receiver.on_sent(now, datagram.len(), seen.role);
+        if let Some((track, captured_at)) = seen.begins {
+            receiver.on_forwarded(track, captured_at);
+        }
+    }
+
+    fn look(&mut self, datagram: &[u8]) -> Seen {
         let Class::Rtp { ssrc } = classify(datagram) else { return Seen::default() };
         let role = self.block.locate(ssrc).map(|(_, role)| role);
         let timestamp = datagram.get(4..8).and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes);
