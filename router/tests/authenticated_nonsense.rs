@@ -194,6 +194,6 @@ proptest! {
         lab.shard.handle_command(lab.now, close);
         lab.run(1_000);
         let gauges = lab.shard.gauges();
-        prop_assert_eq!((gauges.sessions, gauges.rooms, gauges.tracks, gauges.pool_slots_in_use), (0, 0, 0, 0));
+        prop_assert_eq!((gauges.sessions, gauges.rooms, gauges.tracks, gauges.waiting_packets), (0, 0, 0, 0));
     }
 }

@@ -245,7 +245,7 @@ fn signaling_ends_a_session_a_room_and_everything() {
     lab.run(500);
     assert_eq!(ended(&lab).len(), 4);
     let gauges = lab.shard.gauges();
-    assert_eq!((gauges.sessions, gauges.rooms, gauges.tracks, gauges.pool_slots_in_use), (0, 0, 0, 0));
+    assert_eq!((gauges.sessions, gauges.rooms, gauges.tracks, gauges.waiting_packets), (0, 0, 0, 0));
     assert_eq!(lab.shard.poll_timeout(), None);
     lab.shard.handle_command(lab.now, Command::Shutdown);
     assert_eq!(lab.open(9).unwrap_err(), "the router is shutting down");
@@ -332,7 +332,7 @@ fn a_large_frame_leaves_in_quanta_and_arrives_whole() {
     }
     assert!(lab.shard.counters().rtp_out - before >= packets);
     assert_eq!(lab.frames_of(2, 1, CAMERA), frames + 1);
-    assert_eq!(lab.shard.gauges().pool_slots_in_use, 0);
+    assert_eq!(lab.shard.gauges().waiting_packets, 0);
     lab.assert_all_frames_are_intact();
 }
 
@@ -343,8 +343,8 @@ fn what_waits_of_a_track_that_vanishes_is_forgotten() {
     let large = lab::picture(person(1), 1, 0, 40_000, true);
     lab::send(&mut lab.client(1).session, now, CAMERA, 1, &large, true).unwrap();
     lab.settle();
-    assert!(lab.shard.gauges().pool_slots_in_use > 20);
+    assert!(lab.shard.gauges().waiting_packets > 20);
     lab.client(1).session.unpublish(CAMERA);
     lab.settle();
-    assert_eq!(lab.shard.gauges().pool_slots_in_use, 0);
+    assert_eq!(lab.shard.gauges().waiting_packets, 0);
 }

@@ -43,12 +43,21 @@ pub struct Config {
     pub max_bps: u64,
     /// Packets that the history holds, 16 bytes each; see [`SentHistory::new`].
     pub history_packets: usize,
+    /// What is sent comes in steps, as the layers of a router do: it cannot grow by a little, so that a rate that is nearly used
+    /// up says no more of the path than one that is not. More is then found by probes alone, whatever is sent.
+    pub is_stepped: bool,
 }
 
 impl Default for Config {
     /// 300 kbit/s, as libwebrtc starts, between 30 kbit/s and 20 Mbit/s; a history that at 10 Mbit/s reaches back a second.
     fn default() -> Self {
-        Self { start_bps: 300_000, min_bps: 30_000, max_bps: 20_000_000, history_packets: 1_024 }
+        Self {
+            start_bps: 300_000,
+            min_bps: 30_000,
+            max_bps: 20_000_000,
+            history_packets: 1_024,
+            is_stepped: false,
+        }
     }
 }
 
@@ -118,6 +127,7 @@ pub struct Controller {
     path: Path,
     bounds: (f64, f64),
     wanted_bps: f64,
+    is_stepped: bool,
     target_bps: f64,
     ce_marked: u64,
     unknown_reports: u64,
@@ -184,6 +194,7 @@ impl Controller {
             path,
             bounds,
             wanted_bps: bounds.1,
+            is_stepped: config.is_stepped,
             target_bps: path.aimd.rate_bps(),
             ce_marked: 0,
             unknown_reports: 0,
@@ -232,7 +243,7 @@ impl Controller {
             target_bps: self.target_bps,
             wanted_bps: self.wanted_bps,
             max_bps: self.bounds.1,
-            is_alr: self.path.alr.is_limited(),
+            is_alr: self.is_stepped || self.path.alr.is_limited(),
             is_calm,
         };
         let cluster = self.path.probes.next(now, &context)?;

@@ -18,6 +18,8 @@ pub enum PayloadType {
     Red = 101,
     /// Retransmission, RFC 4588.
     Rtx = 110,
+    /// Padding alone, which says nothing but how much the path carries.
+    Padding = 112,
 }
 
 impl PayloadType {
@@ -32,16 +34,17 @@ impl PayloadType {
             100 => Some(Self::Av1),
             101 => Some(Self::Red),
             110 => Some(Self::Rtx),
+            112 => Some(Self::Padding),
             _ => None,
         }
     }
 
-    /// Ticks per second of the RTP clock. RTX runs on its original's clock, which is video's.
+    /// Ticks per second of the RTP clock. RTX runs on its original's clock; padding has no time.
     #[must_use]
     pub const fn clock_rate_hz(self) -> u32 {
         match self {
             Self::Opus | Self::Red => 48_000,
-            Self::Vp8 | Self::H264 | Self::Vp9 | Self::Av1 | Self::Rtx => 90_000,
+            Self::Vp8 | Self::H264 | Self::Vp9 | Self::Av1 | Self::Rtx | Self::Padding => 90_000,
         }
     }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 pub use self::secret::ControlToken;
+use crate::core::limits::{MAX_DOWNLINK_BPS, START_DOWNLINK_BPS};
 use crate::core::{DEFAULT_VIDEOS_PER_RECEIVER, DEFAULT_VOICES, MAX_VOICES, Policy, Preset};
 use crate::io::Listen;
 
@@ -21,6 +22,8 @@ pub const DEFAULT_UDP_PORT: u16 = 5_004;
 pub const MAX_NAME_BYTES: usize = 64;
 /// Addresses in a ticket: what signaling accepts.
 pub const MAX_PUBLIC_ADDRESSES: usize = 16;
+/// The least that a path may be started with, bit/s: sound and a little more.
+pub const LEAST_START_BPS: u64 = 100_000;
 /// The shard is 8 bits of the SSRC.
 pub const MAX_SHARDS: usize = 256;
 
@@ -81,6 +84,8 @@ pub struct PolicyConfig {
     pub voices: u8,
     /// How many videos a receiver is sent at most.
     pub videos_per_receiver: u16,
+    /// Bit/s at which a receiver's path is first used, until its feedback says what it carries: 100,000 to 50,000,000.
+    pub start_bitrate_bps: u64,
 }
 
 impl PolicyConfig {
@@ -162,6 +167,7 @@ impl Default for PolicyConfig {
             preset: Preset::default(),
             voices: DEFAULT_VOICES,
             videos_per_receiver: DEFAULT_VIDEOS_PER_RECEIVER,
+            start_bitrate_bps: START_DOWNLINK_BPS,
         }
     }
 }
@@ -255,6 +261,10 @@ impl RouterConfig {
         }
         if self.policy.voices == 0 || self.policy.voices > MAX_VOICES {
             return Err(wrong("policy.voices", format!("must be 1 to {MAX_VOICES}")));
+        }
+        if !(LEAST_START_BPS..=MAX_DOWNLINK_BPS).contains(&self.policy.start_bitrate_bps) {
+            let range = format!("must be {LEAST_START_BPS} to {MAX_DOWNLINK_BPS}");
+            return Err(wrong("policy.start_bitrate_bps", range));
         }
         if let Some(signaling) = &self.signaling {
             check_url(&signaling.url)?;

@@ -54,6 +54,10 @@ pub enum DropReason {
     NotContinuous,
     /// Not sent: the packet would have exceeded the largest datagram.
     TooLarge,
+    /// Not sent: too much waited for the receiver's pacer already.
+    PacerFull,
+    /// Not sent: it waited for the receiver's pacer until it was forgotten.
+    PacedTooLong,
     /// An event that the shell did not fetch in time.
     EventQueueFull,
 }
@@ -63,7 +67,7 @@ impl DropReason {
     pub const COUNT: usize = Self::ALL.len();
 
     /// All reasons, in order of their numbers.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 28] = [
         Self::Runt,
         Self::UnknownClass,
         Self::Oversize,
@@ -89,6 +93,8 @@ impl DropReason {
         Self::NoPath,
         Self::NotContinuous,
         Self::TooLarge,
+        Self::PacerFull,
+        Self::PacedTooLong,
         Self::EventQueueFull,
     ];
 
@@ -121,6 +127,8 @@ impl DropReason {
             Self::NoPath => "no_path",
             Self::NotContinuous => "not_continuous",
             Self::TooLarge => "too_large",
+            Self::PacerFull => "pacer_full",
+            Self::PacedTooLong => "paced_too_long",
             Self::EventQueueFull => "event_queue_full",
         }
     }
@@ -141,6 +149,12 @@ pub struct Counters {
     pub rtp_out: u64,
     /// SRTCP datagrams sealed.
     pub rtcp_out: u64,
+    /// Packets of padding sealed, to find out what a path carries.
+    pub padding_out: u64,
+    /// RTP packets that waited for a receiver's pacer.
+    pub paced: u64,
+    /// Feedback messages of receivers.
+    pub feedback_in: u64,
     /// UDP payload bytes handed to the transmit batch.
     pub bytes_out: u64,
     /// RTP packets missing on uplinks, by sequence number.
@@ -189,6 +203,9 @@ impl Default for Counters {
             rtcp_in: 0,
             rtp_out: 0,
             rtcp_out: 0,
+            padding_out: 0,
+            paced: 0,
+            feedback_in: 0,
             bytes_out: 0,
             rtp_lost_in: 0,
             key_frame_requests_in: 0,

@@ -18,8 +18,24 @@ pub const DOWNLINK_SSRCS: u32 = 256;
 pub const MAX_DATAGRAM_BYTES: usize = 1_200;
 /// The largest plaintext of an SRTCP datagram (spec 4.1).
 pub const MAX_COMPOUND_BYTES: usize = 1_100;
-/// Opened packets that a shard retains at once: a full receive batch of coalesced super-packets and then some, 10 MiB.
-pub const POOL_SLOTS: usize = 8_192;
+/// Opened packets that a shard holds at once: a second of what 300 publishers of 2 Mbit/s send, 75 MiB if a shard has so much
+/// to do. Fuller shards forget sooner.
+pub const POOL_SLOTS: usize = 65_536;
+/// Opened packets of at most [`SMALL_SLOT_BYTES`] that a shard holds beside these, 10 MiB: a second of 600 voices.
+pub const SMALL_POOL_SLOTS: usize = 32_768;
+/// Bytes of a small slot: most packets of sound, with a redundant frame or two.
+pub const SMALL_SLOT_BYTES: usize = 320;
+/// One part in so many of the pool is kept free of what was forwarded already, for what comes: a full receive batch of
+/// coalesced super-packets and then some.
+pub const POOL_RESERVE_PART: usize = 8;
+/// Packets that may wait for the flush before it interrupts a receive batch.
+pub const MAX_WAITING_PACKETS: usize = POOL_SLOTS / POOL_RESERVE_PART;
+/// Forwarded packets are kept for so long: what comes later than this is of no use to a conversation, nor to most broadcasts.
+pub const HISTORY_AGE: Duration = Duration::from_secs(1);
+/// Packets of a video encoding that can be found in the history: a second of 4 Mbit/s.
+pub const INDEXED_VIDEO_PACKETS: usize = 512;
+/// Packets of a sound that can be found in the history: a second of frames of 20 ms.
+pub const INDEXED_AUDIO_PACKETS: usize = 64;
 /// Packets of one encoding that wait to be forwarded: a few key frames of 1080p, of about 60 packets each.
 pub const MAX_PENDING_PACKETS: usize = 256;
 /// Room for waiting packets that every encoding has from the start: a key frame, so that none makes it grow.
@@ -32,6 +48,23 @@ pub const PACING_QUANTUM_PACKETS: usize = 10;
 /// What is beyond a quantum leaves this much later: as fast as gigabit Ethernet, so that a key frame is no burst in anybody's
 /// switch, and the 40 packets of one are out after a third of a millisecond.
 pub const PACING_INTERVAL: Duration = Duration::from_micros(100);
+/// What waits for a receiver's pacer is looked at this often: often enough that a probe has several bursts.
+pub const PACER_INTERVAL: Duration = Duration::from_millis(4);
+/// Packets that wait for a receiver's pacer: several key frames. Beyond that what comes is dropped, and a key frame asked for.
+pub const MAX_PACED_PACKETS: usize = 512;
+/// Bit/s at which a receiver's path is first used unless configuration says otherwise: sound and one small picture or two, while
+/// the first probes are under way.
+pub const START_DOWNLINK_BPS: u64 = 1_000_000;
+/// The lowest estimate of a path, bit/s: sound alone.
+pub const MIN_DOWNLINK_BPS: u64 = 50_000;
+/// The highest, bit/s: a gallery of 49 and a screen.
+pub const MAX_DOWNLINK_BPS: u64 = 50_000_000;
+/// A peer that has given no feedback for so long since media began gives none: it is sent what it wants.
+pub const FEEDBACK_GRACE: Duration = Duration::from_secs(2);
+/// A budget that fell by one part in so many is shared at once.
+pub const URGENT_SHARE_PART: u64 = 20;
+/// Bytes of a packet of padding, with its header and tag.
+pub const PADDING_BYTES: usize = 1_150;
 /// Bytes of a transmit batch: at least one subscriber's share of a flush, and a worthwhile sendmmsg.
 pub const BATCH_BYTES: usize = 1 << 20;
 /// Segments of one segmented send: the kernel's UDP_MAX_SEGMENTS.

@@ -19,10 +19,12 @@ mod batch;
 pub mod benchmarking;
 mod counters;
 mod demand;
+mod downlink;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod header;
+mod history;
 mod ids;
 mod key_frame;
 mod layers;
@@ -44,6 +46,6 @@ pub use self::ids::SessionName;
 pub use self::path::Path;
 pub use self::policy::{DEFAULT_VIDEOS_PER_RECEIVER, DEFAULT_VOICES, MAX_VOICES, Policy, Preset};
 pub use self::shard::{
-    Command, DatagramMeta, Drained, EndReason, Event, OpenRefused, OpenRequest, Rights, Shard, ShardConfig,
-    ShardGauges,
+    Command, DatagramMeta, Drained, EndReason, Event, OpenRefused, OpenRequest, Rights, SessionQuality,
+    Shard, ShardConfig, ShardGauges,
 };

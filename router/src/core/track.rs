@@ -10,10 +10,14 @@ use sluice_wire::track::{TrackId, TrackKind, TrackNumber};
 
 use super::demand::{Demand, Wanted};
 use super::header::HeaderTemplate;
+use super::history;
 use super::ids::{RoomKey, SessionKey, SlotRef};
 use super::key_frame::KeyFrameLimiter;
 use super::layers::{LayerRates, Layers};
-use super::limits::{EXPECTED_PENDING_PACKETS, MAX_PENDING_PACKETS, PACING_QUANTUM_PACKETS};
+use super::limits::{
+    EXPECTED_PENDING_PACKETS, INDEXED_AUDIO_PACKETS, INDEXED_VIDEO_PACKETS, MAX_PENDING_PACKETS,
+    PACING_QUANTUM_PACKETS,
+};
 use super::pool::PoolSlot;
 use super::rewrite::{Incoming, PictureNumbers};
 use super::speakers::LevelMeter;
@@ -88,10 +92,13 @@ pub(crate) struct Encoding {
     pub(crate) is_stale: bool,
     /// Reads the layers of packets without frame marking.
     pub(crate) descriptors: Descriptors,
+    /// Where its forwarded packets are in the shard's history.
+    pub(crate) history: history::Index,
 }
 
 impl Encoding {
-    fn new(published: PublishedEncoding, ssrc: u32, now: Time) -> Self {
+    fn new(published: PublishedEncoding, ssrc: u32, is_audio: bool, now: Time) -> Self {
+        let indexed = if is_audio { INDEXED_AUDIO_PACKETS } else { INDEXED_VIDEO_PACKETS };
         Self {
             published,
             ssrc,
@@ -108,6 +115,7 @@ impl Encoding {
             demand: Demand::new(layers_of(&published), now),
             is_stale: false,
             descriptors: Descriptors::default(),
+            history: history::Index::new(indexed),
         }
     }
 
@@ -176,7 +184,7 @@ impl Track {
                 .encodings
                 .as_slice()
                 .iter()
-                .map(|encoding| Encoding::new(*encoding, ssrc_of(encoding), now))
+                .map(|encoding| Encoding::new(*encoding, ssrc_of(encoding), published.kind.is_audio(), now))
                 .collect(),
             level: LevelMeter::default(),
             is_stale: false,

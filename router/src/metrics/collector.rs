@@ -20,7 +20,7 @@ pub(super) struct RouterCollector {
 type Number = fn(&ShardSnapshot) -> u64;
 
 /// Name (without the `_total` that the encoder adds), help, and where the number is.
-const COUNTERS: [(&str, &str, Number); 33] = [
+const COUNTERS: [(&str, &str, Number); 36] = [
     ("datagrams_received", "Datagrams handed to the shard", |s| s.counters.datagrams_in),
     ("received_bytes", "UDP payload received", |s| s.counters.bytes_in),
     ("sent_bytes", "UDP payload sealed for sending", |s| s.counters.bytes_out),
@@ -28,6 +28,9 @@ const COUNTERS: [(&str, &str, Number); 33] = [
     ("rtcp_received", "SRTCP datagrams that authenticated", |s| s.counters.rtcp_in),
     ("rtp_sent", "RTP packets sealed for receivers", |s| s.counters.rtp_out),
     ("rtcp_sent", "SRTCP datagrams sealed", |s| s.counters.rtcp_out),
+    ("padding_sent", "Packets of padding sealed", |s| s.counters.padding_out),
+    ("paced_packets", "RTP packets that waited for a receiver's pacer", |s| s.counters.paced),
+    ("feedback_received", "Feedback messages of receivers", |s| s.counters.feedback_in),
     ("rtp_lost", "RTP packets missing on uplinks", |s| s.counters.rtp_lost_in),
     ("key_frame_requests_received", "Key frames asked for by receivers", |s| {
         s.counters.key_frame_requests_in
@@ -61,11 +64,12 @@ const COUNTERS: [(&str, &str, Number); 33] = [
 ];
 
 /// As [`COUNTERS`], for what goes up and down.
-const GAUGES: [(&str, &str, Number); 5] = [
+const GAUGES: [(&str, &str, Number); 6] = [
     ("sessions", "Sessions, closing ones included", |s| s.gauges.sessions as u64),
     ("rooms", "Rooms", |s| s.gauges.rooms as u64),
     ("tracks", "Published tracks", |s| s.gauges.tracks as u64),
-    ("pool_slots_in_use", "Packets in the pool", |s| s.gauges.pool_slots_in_use as u64),
+    ("waiting_packets", "Packets that were not forwarded yet", |s| s.gauges.waiting_packets as u64),
+    ("history_packets", "Forwarded packets that are kept", |s| s.gauges.history_packets as u64),
     ("segmentation", "1 while the kernel segments UDP datagrams", |s| s.segments.into()),
 ];
 

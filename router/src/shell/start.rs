@@ -87,7 +87,12 @@ pub async fn start(config: RouterConfig) -> Result<RouterHandle, StartError> {
         let mut seed = [0; 32];
         seeds.fill_bytes(&mut seed);
         let core = Shard::new(
-            ShardConfig { number, addresses: public_addresses.clone(), policy: config.policy.policy() },
+            ShardConfig {
+                number,
+                addresses: public_addresses.clone(),
+                policy: config.policy.policy(),
+                start_bps: config.policy.start_bitrate_bps,
+            },
             seed,
         );
         shards.push(crew.hire(core, usize::from(number), sockets).map_err(StartError::Thread)?);

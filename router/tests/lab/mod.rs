@@ -90,7 +90,12 @@ impl Lab {
         Self {
             now: Time::from_nanos(1_800_000_000_000_000_000),
             shard: Shard::new(
-                ShardConfig { number: SHARD, addresses: vec![router()], policy: Policy::default() },
+                ShardConfig {
+                    number: SHARD,
+                    addresses: vec![router()],
+                    policy: Policy::default(),
+                    start_bps: u64::MAX,
+                },
                 [7; 32],
             ),
             batch: TransmitBatch::new(),

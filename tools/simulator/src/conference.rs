@@ -322,13 +322,13 @@ impl Conference {
     // --- the end ---
 
     fn judge_recovery(&self) -> Result<(), String> {
-        Judge::new(self.people.values(), self.has_ghosts).everybody_sees(START + TROUBLE_UNTIL)
+        Judge::new(self.people.values(), self.has_ghosts).everybody_sees(START + TROUBLE_UNTIL, true)
     }
 
     fn judge(&self) -> Result<Outcome, String> {
         let judge = Judge::new(self.people.values(), self.has_ghosts);
         let last = Time::from_nanos(self.now.as_nanos() - FRESH.as_nanos() as u64);
-        judge.everybody_sees(last)?;
+        judge.everybody_sees(last, false)?;
         judge.nobody_pays_for_nothing(START + TROUBLE_UNTIL + RECOVERY)?;
         judge.layers_are_right(last)?;
         judge.demand_is_the_union()?;
@@ -359,6 +359,8 @@ impl Conference {
             DropReason::NoPath,
             DropReason::NotContinuous,
             DropReason::TooLarge,
+            DropReason::PacerFull,
+            DropReason::PacedTooLong,
             DropReason::PoolFull,
         ]
         .iter()

@@ -26,11 +26,12 @@ impl<'a> Judge<'a> {
         Self { people: people.map(|person| (person.id, person)).collect(), has_ghosts }
     }
 
-    /// Everybody is still there, and every slot that asks for something that is sent has shown it since `since`.
+    /// Everybody is still there, and every slot that asks for something that is sent has shown it since `since`; with
+    /// `may_lack_bandwidth` but for pictures of which the router says that the path does not carry them.
     ///
     /// # Errors
     /// The first slot that has not.
-    pub fn everybody_sees(&self, since: Time) -> Result<(), String> {
+    pub fn everybody_sees(&self, since: Time, may_lack_bandwidth: bool) -> Result<(), String> {
         for person in self.people.values() {
             if let Some(code) = &person.closed {
                 return Err(format!("{:?} was thrown out: {code}", person.id));
@@ -39,7 +40,13 @@ impl<'a> Judge<'a> {
                 let Some(track) = target(person, wish) else { continue };
                 let is_affordable = person.limit_bps == u64::MAX || is_voice(track);
                 let is_seen = person.seen(wish.slot).is_some_and(|seen| seen >= since);
-                if self.is_live(track) && is_affordable && !is_seen && !self.is_fresh(person, wish, since) {
+                let is_excused = may_lack_bandwidth && lacks_bandwidth(person, wish);
+                if self.is_live(track)
+                    && is_affordable
+                    && !is_seen
+                    && !is_excused
+                    && !self.is_fresh(person, wish, since)
+                {
                     return Err(format!(
                         "slot {} of {:?} does not show {track:?}: last seen {:?}, asked for {wish:?}, router says {:?}",
                         wish.slot,
@@ -258,4 +265,11 @@ const fn is_flowing(status: SlotStatus) -> bool {
 fn layers_within(layers: u8, max_fps: u8) -> u8 {
     let fits = |count: &u8| max_fps == 0 || CAMERA_FPS >> (layers - count) <= max_fps;
     (1..=layers).rev().find(fits).unwrap_or(1)
+}
+
+/// Whether the router says that a wish is not fulfilled since the path does not carry it.
+fn lacks_bandwidth(person: &Participant, wish: &WantedSlot) -> bool {
+    // What did not fit a moment ago waits for its key frame now.
+    let has_no_part = |status| matches!(status, SlotStatus::NoBandwidth | SlotStatus::WaitingForKeyFrame);
+    person.session.shown(wish.slot).is_some_and(|shown| has_no_part(shown.status))
 }

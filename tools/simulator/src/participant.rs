@@ -239,7 +239,10 @@ impl Participant {
                         *subject = (shown.track, now);
                     }
                 }
-                Event::Connected | Event::PathSuspect | Event::PathRecovered => {}
+                Event::Connected
+                | Event::PathSuspect
+                | Event::PathRecovered
+                | Event::UplinkBitrate { .. } => {}
             }
         }
         Ok(())

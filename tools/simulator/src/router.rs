@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use sluice_router::core::limits::START_DOWNLINK_BPS;
 use sluice_router::core::{
     Command, Counters, DatagramMeta, Drained, DropReason, Event, OpenRequest, Policy, Rights, Shard,
     ShardConfig, TransmitBatch,
@@ -36,7 +37,12 @@ impl SimRouter {
             shards: (0..shards)
                 .map(|number| {
                     Shard::new(
-                        ShardConfig { number, addresses: vec![address], policy: Policy::default() },
+                        ShardConfig {
+                            number,
+                            addresses: vec![address],
+                            policy: Policy::default(),
+                            start_bps: START_DOWNLINK_BPS,
+                        },
                         seed(),
                     )
                 })
@@ -119,11 +125,17 @@ impl SimRouter {
         }
     }
 
+    /// How the session of a participant fares.
+    #[must_use]
+    pub fn quality(&self, id: ParticipantId) -> Option<sluice_router::core::SessionQuality> {
+        self.shards[self.home].quality(ROOM, id)
+    }
+
     /// Sessions, rooms and retained packets of all shards.
     #[must_use]
     pub fn held(&self) -> (usize, usize, usize) {
         self.shards.iter().map(Shard::gauges).fold((0, 0, 0), |(sessions, rooms, packets), gauges| {
-            (sessions + gauges.sessions, rooms + gauges.rooms, packets + gauges.pool_slots_in_use)
+            (sessions + gauges.sessions, rooms + gauges.rooms, packets + gauges.waiting_packets)
         })
     }
 

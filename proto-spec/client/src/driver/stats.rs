@@ -27,6 +27,8 @@ pub(super) const fn sum(a: &SessionStats, b: &SessionStats) -> SessionStats {
         bytes_received: a.bytes_received + b.bytes_received,
         rtp_sent: a.rtp_sent + b.rtp_sent,
         bytes_sent: a.bytes_sent + b.bytes_sent,
+        padding_sent: a.padding_sent + b.padding_sent,
+        padding_received: a.padding_received + b.padding_received,
         rtp_received: a.rtp_received + b.rtp_received,
         rtp_lost: a.rtp_lost + b.rtp_lost,
         rtcp_sent: a.rtcp_sent + b.rtcp_sent,

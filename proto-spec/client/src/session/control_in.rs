@@ -108,6 +108,7 @@ impl ClientSession {
             Message::Close(code) => self.handle_close(now, code),
             Message::Ack(acks) => acks.entries().for_each(|ack| self.handle_ack(ack)),
             Message::Page(page) => self.handle_page(&page),
+            Message::Feedback(feedback) => self.handle_feedback(now, &feedback),
         }
     }
 

@@ -48,6 +48,7 @@ impl ClientSession {
         }
         self.answer_echoes(now);
         self.send_receive_limit(now);
+        self.tend_congestion(now);
         let is_tick = self.liveness.tick(now);
         if is_tick {
             match self.liveness.find(now) {
@@ -197,7 +198,7 @@ impl ClientSession {
     }
 
     /// Seals one compound: an empty RR of the control SSRC, then what `write` adds.
-    fn send_compound(
+    pub(super) fn send_compound(
         &mut self,
         now: Time,
         to: SocketAddr,

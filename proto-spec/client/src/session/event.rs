@@ -59,6 +59,11 @@ pub enum Event {
         /// The encoding's position within the track.
         encoding: u8,
     },
+    /// The uplink carries this much now, all encodings and their overhead together.
+    UplinkBitrate {
+        /// Bit/s.
+        bits_per_second: u64,
+    },
     /// The router refused a page of a state; the page changed nothing.
     Refused {
         /// The state.
@@ -105,6 +110,10 @@ pub struct SessionStats {
     pub bytes_received: u64,
     /// RTP packets sent.
     pub rtp_sent: u64,
+    /// Packets of padding sent, which are among them.
+    pub padding_sent: u64,
+    /// Packets of padding that came, which are among `rtp_received`.
+    pub padding_received: u64,
     /// UDP payload bytes of all datagrams sent.
     pub bytes_sent: u64,
     /// RTP packets that authenticated.

@@ -11,6 +11,7 @@
 mod control_in;
 mod control_out;
 mod event;
+mod feedback;
 mod gate;
 mod liveness;
 mod out_queue;
@@ -35,6 +36,7 @@ use sluice_wire::ticket::{PROTOCOL_VERSION, Ticket};
 use sluice_wire::time::Time;
 
 pub use self::event::{Event, ReceivedFrame, SessionStats, SlotStats};
+use self::feedback::Congestion;
 use self::liveness::Liveness;
 use self::out_queue::OutQueue;
 pub use self::out_queue::Transmit;
@@ -94,6 +96,7 @@ pub struct ClientSession {
     phase: Phase,
     liveness: Liveness,
     next_transport: u16,
+    congestion: Congestion,
     streams: Vec<UplinkStream>,
     tracks: Vec<UplinkTrack>,
     published: PageOutbox,
@@ -139,6 +142,7 @@ impl ClientSession {
             phase: Phase::Open,
             liveness: Liveness::new(now),
             next_transport: 0,
+            congestion: Congestion::new(),
             streams,
             tracks: Vec::new(),
             published: PageOutbox::default(),
@@ -263,7 +267,7 @@ impl ClientSession {
             Phase::Closing { next_at, .. } => Some(next_at),
             Phase::Open => {
                 let pages = [self.published.next_at(), self.wanted.next_at()].into_iter().flatten();
-                pages.chain([self.liveness.next_tick()]).min()
+                pages.chain([self.liveness.next_tick()]).chain(self.congestion.poll_timeout()).min()
             }
         }
     }

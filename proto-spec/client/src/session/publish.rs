@@ -341,8 +341,9 @@ impl ClientSession {
             let sealed = self.outbound.seal_rtp(index, &header_bytes[..header_len], &payload, space);
             self.out.commit(self.remote, reserved, sealed.unwrap_or(0));
             let sealed = sealed.map_err(|_| SendError::Queue)?;
-            self.next_transport = self.next_transport.wrapping_add(1);
             stream.note_sent(now, payload.len(), track.codec.clock_rate_hz());
+            self.congestion.on_sent(now, self.next_transport, sealed);
+            self.next_transport = self.next_transport.wrapping_add(1);
             self.stats.rtp_sent += 1;
             self.stats.bytes_sent += sealed as u64;
             packets += 1;

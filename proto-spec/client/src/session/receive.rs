@@ -217,10 +217,17 @@ impl ClientSession {
         let mut plain = [0; MAX_DATAGRAM_BYTES];
         let opened = self.inbound.open_rtp(datagram, &mut plain)?;
         self.stats.rtp_received += 1;
+        let rtp = RtpPacket::parse(&plain[..opened.len]).map_err(|_| OpenError::Malformed)?;
+        if let Some(sequence) = MediaExtensions::read(&rtp).transport_sequence {
+            self.congestion.on_arrival(now, sequence);
+        }
+        if opened.role == StreamRole::Rtx && opened.stream.0 == 0 {
+            self.stats.padding_received += 1;
+            return Ok(());
+        }
         if opened.role != StreamRole::Media || opened.stream.0 == 0 {
             return Err(OpenError::Malformed);
         }
-        let rtp = RtpPacket::parse(&plain[..opened.len]).map_err(|_| OpenError::Malformed)?;
         let slot = opened.stream.0 - 1;
         let mut frames = Vec::new();
         let receiver = self.receivers.entry(slot).or_insert_with(|| SlotReceiver::new(slot));

@@ -29,8 +29,12 @@ pub(crate) struct RouterStage {
 
 impl RouterStage {
     pub(crate) fn new(router: &vector::Router) -> Self {
-        let config =
-            ShardConfig { number: router.shard, addresses: vec![router.address], policy: Policy::default() };
+        let config = ShardConfig {
+            number: router.shard,
+            addresses: vec![router.address],
+            policy: Policy::default(),
+            start_bps: u64::MAX,
+        };
         Self {
             shard: Shard::new(config, router.seed.seed()),
             batch: TransmitBatch::new(),

@@ -29,7 +29,10 @@ impl Router {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let addresses = addresses(socket.local_addr().unwrap());
         let (orders, inbox) = mpsc::channel(64);
-        let shard = Shard::new(ShardConfig { number: 0, addresses, policy: Policy::default() }, [7; 32]);
+        let shard = Shard::new(
+            ShardConfig { number: 0, addresses, policy: Policy::default(), start_bps: u64::MAX },
+            [7; 32],
+        );
         tokio::spawn(serve(shard, socket, inbox));
         Self { orders }
     }

@@ -15,7 +15,7 @@ const FURTHER: f64 = 2.0;
 /// How long results are waited for.
 const WAIT: Duration = Duration::from_secs(1);
 /// The least time between probes while the application limits what is sent.
-const ALR_INTERVAL: Duration = Duration::from_secs(5);
+const ALR_INTERVAL: Duration = Duration::from_secs(2);
 /// The same after a drop, until the rate is back.
 const RECOVERY_INTERVAL: Duration = Duration::from_millis(2_500);
 /// The same behind a probe that found something: what it found must be carried for a while before it is believed and more is
@@ -24,7 +24,7 @@ const SUCCESS_INTERVAL: Duration = Duration::from_secs(1);
 /// Each probe that found nothing makes the intervals longer by this factor,
 const BACK_OFF: f64 = 1.5;
 /// up to this one in ALR (fairness: a probe that fails is a queue for everybody),
-const MAX_ALR_INTERVAL: Duration = Duration::from_secs(60);
+const MAX_ALR_INTERVAL: Duration = Duration::from_secs(10);
 /// and this one after a drop: who waits longer does not get back within ten seconds.
 const MAX_RECOVERY_INTERVAL: Duration = Duration::from_secs(6);
 /// A drop to less than this share of the rate is a large one, from which one hopes to come back

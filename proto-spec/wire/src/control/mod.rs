@@ -24,6 +24,7 @@ pub use speakers::{MAX_SPEAKERS, Speaker};
 pub use wanted::{WANTED_PER_PAGE, Want, WantedSlot};
 pub use writer::{OutMessage, write_message};
 
+use crate::feedback::{FEEDBACK_SUBTYPE, Feedback};
 use crate::rtcp::App;
 
 /// The name of the APP packets that carry control messages.
@@ -96,6 +97,8 @@ pub enum Message<'a> {
     Ack(Acks<'a>),
     /// A page of a synchronised state.
     Page(StatePage<'a>),
+    /// What arrived of the other direction.
+    Feedback(Feedback<'a>),
 }
 
 impl<'a> Message<'a> {
@@ -117,6 +120,7 @@ impl<'a> Message<'a> {
             subtype::CLOSE => exact(data)
                 .map(|[c0, c1, _, _]| Self::Close(CloseCode::from_u16(u16::from_be_bytes([c0, c1])))),
             subtype::ACK => Acks::parse(data).map(Self::Ack),
+            FEEDBACK_SUBTYPE => return Feedback::parse(app).map(Self::Feedback),
             _ => {
                 let kind = StateKind::from_u8(subtype).ok_or(ControlError::UnknownSubtype(subtype))?;
                 return StatePage::parse(kind, data).map(Self::Page);

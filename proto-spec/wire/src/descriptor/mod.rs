@@ -57,7 +57,11 @@ impl Descriptors {
                 Some(descriptor.marking(base_sync))
             }
             PayloadType::H264 => h264::marking(payload, marker),
-            PayloadType::Opus | PayloadType::Av1 | PayloadType::Red | PayloadType::Rtx => None,
+            PayloadType::Opus
+            | PayloadType::Av1
+            | PayloadType::Red
+            | PayloadType::Rtx
+            | PayloadType::Padding => None,
         }
     }
 

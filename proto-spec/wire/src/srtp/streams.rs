@@ -21,11 +21,13 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Where an SSRC is that carries RTP. `None` if it is outside of the block, reserved, or the control stream's.
+    /// Where an SSRC is that carries RTP. `None` if it is outside of the block, reserved, or the control stream's that carries
+    /// RTCP.
     pub(super) fn of(block: SsrcBlock, ssrc: u32) -> Option<Self> {
         let (stream, role) = block.locate(ssrc)?;
         let offset = (ssrc - block.base()) as usize;
-        (stream != StreamIndex::CONTROL).then_some(Self { offset, stream, role })
+        let is_control = stream == StreamIndex::CONTROL && role == StreamRole::Media;
+        (!is_control).then_some(Self { offset, stream, role })
     }
 
     /// The SSRC's distance from the block's base.

@@ -54,6 +54,8 @@ pub(super) struct Oracle {
     first: Option<(Sent, Numbers)>,
     /// The newest packet that was forwarded in order, as it should have left.
     last: Option<(Sent, Numbers)>,
+    /// Its output index.
+    last_out: u64,
 }
 
 /// The running numbers of the output.
@@ -78,6 +80,7 @@ impl Oracle {
             skipped_frames: BTreeSet::new(),
             first: None,
             last: None,
+            last_out: 0,
         }
     }
 
@@ -141,7 +144,12 @@ impl Oracle {
             }
             (Some(out), Some(rewritten)) => {
                 assert_eq!(rewritten.index, out, "{sent:?}");
-                assert_eq!(self.numbers_of(sent), written(sent, rewritten), "{sent:?} {rewritten:?}");
+                let numbers = self.numbers_of(sent);
+                assert_eq!(numbers, written(sent, rewritten), "{sent:?} {rewritten:?}");
+                // What is late may yet be the newest that the receiver has.
+                if out >= self.last_out {
+                    (self.last, self.last_out) = (Some((*sent, numbers)), out);
+                }
                 let origin = Origin {
                     source: sent.source,
                     index: sent.packet.index,
@@ -172,7 +180,6 @@ impl Oracle {
         self.fates.insert(index, Fate::Sent);
         self.newest = Some(*sent);
         self.next_out += 1;
-        self.last = Some((*sent, self.numbers_of(sent)));
         Some(self.next_out - 1)
     }
 

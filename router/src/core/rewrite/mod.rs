@@ -83,9 +83,10 @@ enum Newest {
     },
 }
 
-/// The newest packet that was forwarded in order, as it left.
+/// The forwarded packet with the highest index, as it left.
 #[derive(Clone, Copy, Debug)]
 struct Last {
+    index: u64,
     timestamp: u32,
     arrival: Time,
     capture: Option<CaptureTime>,
@@ -182,19 +183,29 @@ impl Rewriter {
         }
         self.head = packet.index;
         self.newest = Newest::Forwarded;
-        let timestamp = packet.timestamp.wrapping_add(self.timestamp_offset);
-        let tl0_pic_idx = packet.tl0_pic_idx.wrapping_sub(self.tl0_offset);
-        if let Some(numbers) = packet.vp8 {
-            self.last_vp8 = Some(numbers.lowered_by(self.vp8_offset));
-        }
-        let (arrival, capture, ends_frame) = (packet.arrival, packet.capture, packet.end);
-        self.last = Some(Last { timestamp, arrival, capture, ends_frame, tl0_pic_idx });
-        Some(Rewritten {
+        let rewritten = Rewritten {
             index: packet.index.wrapping_sub(self.offset),
-            timestamp,
-            tl0_pic_idx,
+            timestamp: packet.timestamp.wrapping_add(self.timestamp_offset),
+            tl0_pic_idx: packet.tl0_pic_idx.wrapping_sub(self.tl0_offset),
             vp8_offset: self.vp8_offset,
-        })
+        };
+        self.note_last(packet, &rewritten);
+        Some(rewritten)
+    }
+
+    /// What comes next goes on from this packet.
+    fn note_last(&mut self, packet: &Incoming, rewritten: &Rewritten) {
+        if let Some(numbers) = packet.vp8 {
+            self.last_vp8 = Some(numbers.lowered_by(rewritten.vp8_offset));
+        }
+        self.last = Some(Last {
+            index: rewritten.index,
+            timestamp: rewritten.timestamp,
+            arrival: packet.arrival,
+            capture: packet.capture,
+            ends_frame: packet.end,
+            tl0_pic_idx: rewritten.tl0_pic_idx,
+        });
     }
 
     /// Leaves a packet out: the slot's numbers close over it.
@@ -276,12 +287,17 @@ impl Rewriter {
         }
         let history = self.history.as_deref_mut()?;
         let (index, picture_offset) = history.output_of(packet.index, self.segment, next_out)?;
-        history.fill(index, next_out).then(|| Rewritten {
+        let rewritten = history.fill(index, next_out).then(|| Rewritten {
             index,
             timestamp: packet.timestamp.wrapping_add(self.timestamp_offset),
             tl0_pic_idx: packet.tl0_pic_idx.wrapping_sub(self.tl0_offset),
             vp8_offset: PictureNumbers { picture_id: picture_offset, ..self.vp8_offset },
-        })
+        })?;
+        // All that came since was left out: it is late, and yet the newest that the receiver has.
+        if self.last.is_none_or(|last| last.index < index) {
+            self.note_last(packet, &rewritten);
+        }
+        Some(rewritten)
     }
 
     /// The source and the input index that an output sequence number stands for, of the last [`WINDOW`] that were used.

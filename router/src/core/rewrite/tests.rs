@@ -229,3 +229,24 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_late_and_yet_the_newest_is_what_the_next_source_goes_on_from() {
+    let picture = |index: u64, picture_id: u16| Incoming {
+        vp8: Some(PictureNumbers { picture_id, tl0_pic_idx: 0 }),
+        timestamp: 90 * index as u32,
+        ..packet(index)
+    };
+    let mut rewriter = starting_with(&picture(1_000, 5));
+    let sent = |rewritten: Rewritten, incoming: &Incoming| {
+        (rewritten.index, incoming.vp8.unwrap().lowered_by(rewritten.vp8_offset).picture_id)
+    };
+    let first = picture(1_000, 5);
+    assert_eq!(rewriter.rewrite(&first).map(|rewritten| sent(rewritten, &first)), Some((7, 5)));
+    rewriter.skip(&picture(1_002, 7));
+    let late = picture(1_001, 6);
+    assert_eq!(rewriter.rewrite(&late).map(|rewritten| sent(rewritten, &late)), Some((8, 6)));
+    let other = picture(300, 90);
+    rewriter.switch(source(2, 0), &other, RATE_HZ);
+    assert_eq!(rewriter.rewrite(&other).map(|rewritten| sent(rewritten, &other)), Some((9, 7)));
+}

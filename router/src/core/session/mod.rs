@@ -8,6 +8,7 @@ mod slot;
 use std::time::Duration;
 
 use sluice_wire::control::{CloseCode, DemandStatus, PublishedTrack, SHOWN_PER_PAGE, WantedSlot};
+use sluice_wire::feedback::FeedbackRecorder;
 use sluice_wire::srtp::{InboundSrtp, OutboundSrtp};
 use sluice_wire::ssrc::SsrcBlock;
 use sluice_wire::state_sync::PageOutbox;
@@ -19,6 +20,7 @@ pub(crate) use self::keys::{SessionKeys, draw_keys};
 pub(crate) use self::listed::Listed;
 pub(crate) use self::slot::{Share, Slot};
 use super::allocation::RaisePause;
+use super::downlink::Downlink;
 use super::ids::{EncodingRef, RoomKey, SessionName, TrackKey};
 use super::path::Paths;
 use super::shard::Rights;
@@ -38,7 +40,9 @@ pub(crate) enum Phase {
 /// The bitrate that a receiver can take, over all its slots.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Budget {
-    /// Bit/s; `u64::MAX` is no limit.
+    /// What the receiver said that it takes, bit/s; `u64::MAX` is no limit.
+    pub(crate) stated_bps: u64,
+    /// What its slots share, bit/s, by its word and by its path; `u64::MAX` is no limit.
     pub(crate) limit_bps: u64,
     pub(crate) pause: RaisePause,
 }
@@ -69,6 +73,11 @@ pub(crate) struct Session {
     /// The newest transport-wide sequence number of the uplink.
     pub(crate) newest_transport_in: Option<u16>,
     pub(crate) next_transport_out: u16,
+    pub(crate) next_padding_index: u64,
+    /// What its path carries; there once it was sent media.
+    pub(crate) down: Option<Box<Downlink>>,
+    /// What came of it, for the feedback that it is given; there once something came.
+    pub(crate) arrivals: Option<FeedbackRecorder>,
     pub(crate) published: Listed<PublishedTrack>,
     pub(crate) tracks: Vec<(TrackNumber, TrackKey)>,
     /// Each stays refused until the client ceases to list it.
@@ -163,6 +172,16 @@ impl Session {
         for page in 0..pages {
             self.shown.touch(page);
         }
+    }
+
+    /// Notes an RTP packet of `len` bytes that was sealed with the next transport-wide sequence number.
+    #[inline]
+    pub(crate) fn on_rtp_sent(&mut self, now: Time, len: usize) {
+        if let Some(down) = self.down.as_deref_mut() {
+            down.on_sent(now, self.next_transport_out, len);
+        }
+        self.next_transport_out = self.next_transport_out.wrapping_add(1);
+        self.last_sent = now;
     }
 
     /// Takes a round-trip sample into the smoothed value (RFC 6298 section 2).

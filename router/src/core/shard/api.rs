@@ -14,6 +14,8 @@ use crate::core::policy::Policy;
 /// What a shard must know of its place.
 #[derive(Clone, Debug)]
 pub struct ShardConfig {
+    /// Bit/s at which a receiver's path is first used, until feedback says what it carries; `u64::MAX` is no limit.
+    pub start_bps: u64,
     /// The shard's number: the top 8 bits of all its SSRCs.
     pub number: u8,
     /// The router's public addresses, as they go into tickets.
@@ -206,6 +208,8 @@ pub struct ShardGauges {
     pub rooms: usize,
     /// Published tracks.
     pub tracks: usize,
-    /// Packets in the pool.
-    pub pool_slots_in_use: usize,
+    /// Packets that came and were not forwarded yet.
+    pub waiting_packets: usize,
+    /// Packets that were forwarded and are kept, to be sent again.
+    pub history_packets: usize,
 }

@@ -119,6 +119,11 @@ fn compose(
     if session.is_closing() {
         return Ok(());
     }
+    if let Some(recorder) = session.arrivals.as_mut()
+        && recorder.next_at().is_some_and(|due| due <= now)
+    {
+        recorder.write(now, compound, control)?;
+    }
     if !session.duties.acks.is_empty() {
         write_message(compound, control, &OutMessage::Ack(&session.duties.acks))?;
         session.duties.acks.clear();

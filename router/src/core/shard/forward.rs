@@ -1,6 +1,8 @@
 //! The fan-out: pending packets of an encoding go to each of its subscribers in turn, so that a frame's packets for one
 //! receiver stand side by side in the batch and leave as one segmented send.
 
+use std::collections::VecDeque;
+
 use slotmap::SlotMap;
 use sluice_wire::ssrc::{StreamIndex, StreamRole};
 use sluice_wire::time::Time;
@@ -9,12 +11,14 @@ use super::subscribe::Tell;
 use super::{Drained, Shard};
 use crate::core::batch::TransmitBatch;
 use crate::core::counters::{Counters, DropReason};
+use crate::core::downlink::{Downlink, Paced};
 use crate::core::header::ReceiverFields;
 use crate::core::ids::{EncodingRef, SessionKey, SlotRef};
 use crate::core::layers::{Admission, Layers};
-use crate::core::limits::{MAX_DATAGRAM_BYTES, MAX_PENDING_PACKETS, PACING_INTERVAL};
+use crate::core::limits::{MAX_DATAGRAM_BYTES, MAX_PENDING_PACKETS, PACER_INTERVAL, PACING_INTERVAL};
 use crate::core::path::{Blocked, Target};
 use crate::core::pool::PacketPool;
+use crate::core::rewrite::Rewritten;
 use crate::core::session::Session;
 use crate::core::track::{Encoding, Packet};
 use crate::io::prefetch;
@@ -36,11 +40,16 @@ struct Pass<'a> {
     pool: &'a PacketPool,
     batch: &'a mut TransmitBatch,
     counters: &'a mut Counters,
+    start_bps: u64,
+    /// Sessions for which something waits for their pacer, and when these are looked at next.
+    pacing: &'a mut VecDeque<SessionKey>,
+    next_pace: &'a mut Time,
 }
 
 impl Shard {
     /// Forwards what is pending and may leave by now, as far as it fits.
     pub(super) fn flush_media(&mut self, now: Time, batch: &mut TransmitBatch) -> Drained {
+        self.history.forget(now, &mut self.pool);
         // What waited goes before what has just come.
         let due = self.paced.partition_point(|(at, _)| *at <= now);
         for rest in self.paced.drain(..due).rev() {
@@ -91,7 +100,16 @@ impl Shard {
         let packets = &encoding.pending[..encoding.flushing];
         let mut next = encoding.flushed_subscribers;
         let mut switched: Vec<(SlotRef, Option<Layers>)> = Vec::new();
-        let mut pass = Pass { now, source, pool: &self.pool, batch, counters: &mut self.counters };
+        let mut pass = Pass {
+            now,
+            source,
+            pool: &self.pool,
+            batch,
+            counters: &mut self.counters,
+            start_bps: self.start_bps,
+            pacing: &mut self.pacing,
+            next_pace: &mut self.next_pace,
+        };
         let mut drained = Drained::Done;
         while let Some(subscriber) = encoding.subscribers.get(next).copied() {
             if pass.batch.remaining() < packets.len() * MAX_DATAGRAM_BYTES {
@@ -102,7 +120,7 @@ impl Shard {
             announce(&self.sessions, &encoding.subscribers[next..]);
             let Some(session) = self.sessions.get_mut(subscriber.session) else { continue };
             for packet in packets {
-                match pass.forward_one(packet, subscriber.slot, session) {
+                match pass.forward_one(packet, subscriber, session) {
                     Ok(Sent::Continued) => {}
                     Ok(Sent::Switched { leaves }) => switched.push((subscriber, leaves)),
                     Err(reason) => pass.counters.drop(reason),
@@ -114,7 +132,7 @@ impl Shard {
             if drained == Drained::Done {
                 encoding.flushed_subscribers = 0;
                 for packet in encoding.pending.drain(..std::mem::take(&mut encoding.flushing)) {
-                    self.pool.give_back(packet.slot);
+                    self.history.keep(from, &mut encoding.history, packet);
                 }
             }
         }
@@ -164,9 +182,10 @@ impl Pass<'_> {
     fn forward_one(
         &mut self,
         packet: &Packet,
-        slot_number: u16,
+        to: SlotRef,
         session: &mut Session,
     ) -> Result<Sent, DropReason> {
+        let slot_number = to.slot;
         let Some(slot) = session.slots.get_mut(usize::from(slot_number)).and_then(Option::as_mut) else {
             return Ok(Sent::Continued);
         };
@@ -180,7 +199,7 @@ impl Pass<'_> {
         }
         match selection.admit(encoding.encoding, packet.marking, packet.incoming.timestamp) {
             Admission::Forward { ends_picture } => {
-                self.send(packet, ends_picture, slot_number, session)?;
+                self.send(packet, ends_picture, to, session)?;
                 Ok(Sent::Continued)
             }
             Admission::Ignore => Ok(Sent::Continued),
@@ -189,9 +208,9 @@ impl Pass<'_> {
                 Ok(Sent::Continued)
             }
             Admission::Switch { leaves, ends_picture } => {
-                self.finish_frame(leaves, slot_number, session);
+                self.finish_frame(leaves, to, session);
                 self.begin_source(packet, slot_number, session);
-                self.send(packet, ends_picture, slot_number, session)?;
+                self.send(packet, ends_picture, to, session)?;
                 Ok(Sent::Switched { leaves })
             }
         }
@@ -199,18 +218,18 @@ impl Pass<'_> {
 
     /// Sends what is at hand of the frame under way of the encoding that the slot leaves, so that it is not cut.
     #[cold]
-    fn finish_frame(&mut self, leaves: Option<Layers>, slot_number: u16, session: &mut Session) {
+    fn finish_frame(&mut self, leaves: Option<Layers>, to: SlotRef, session: &mut Session) {
         let Some(left) = leaves else { return };
         let Some(encoding) = self.source.encodings.get(usize::from(left.encoding)) else { return };
         for packet in &encoding.pending {
-            let goes_on = session.slot(slot_number).is_some_and(|slot| {
+            let goes_on = session.slot(to.slot).is_some_and(|slot| {
                 slot.rewriter.is_within_frame() && slot.rewriter.goes_on_with(&packet.incoming)
             });
             // The packets of this pass have their room in the batch already.
             let has_room = self.batch.remaining() > (MAX_PENDING_PACKETS + 1) * MAX_DATAGRAM_BYTES;
             if goes_on && has_room && packet.marking.layer_id <= left.spatial {
                 let ends_picture = packet.marking.end && packet.marking.layer_id == left.spatial;
-                if let Err(reason) = self.send(packet, ends_picture, slot_number, session) {
+                if let Err(reason) = self.send(packet, ends_picture, to, session) {
                     self.counters.drop(reason);
                 }
             }
@@ -226,51 +245,107 @@ impl Pass<'_> {
         slot.status = slot.flows_as;
     }
 
-    /// Rewrites a packet and protects it straight into the batch.
+    /// Gives a packet its numbers, and sends it now or lets it wait for the receiver's pacer. Sound never waits.
     #[inline]
     fn send(
         &mut self,
         packet: &Packet,
         ends_picture: bool,
-        slot_number: u16,
+        to: SlotRef,
         session: &mut Session,
     ) -> Result<(), DropReason> {
-        let Some(slot) = session.slots.get_mut(usize::from(slot_number)).and_then(Option::as_mut) else {
+        let Some(slot) = session.slots.get_mut(usize::from(to.slot)).and_then(Option::as_mut) else {
             return Ok(());
         };
+        let down = session.down.get_or_insert_with(|| Box::new(Downlink::new(self.now, self.start_bps)));
+        down.refill(self.now);
+        let may_leave = self.source.is_audio || (down.pacer.has_credit() && down.pacer.is_empty());
         let rewritten = slot.rewriter.rewrite(&packet.incoming).ok_or(DropReason::NotContinuous)?;
-        let stream = StreamIndex(slot_number + 1);
-        let header = packet.header.fill(ReceiverFields {
-            sequence_number: rewritten.index as u16,
-            timestamp: rewritten.timestamp,
-            ssrc: session.downlink.ssrc(stream, StreamRole::Media).ok_or(DropReason::NotContinuous)?,
-            transport_sequence: session.next_transport_out,
-            marker: ends_picture && !self.source.is_audio,
-            tl0_pic_idx: rewritten.tl0_pic_idx,
-        });
-        let (start, len) = (usize::from(packet.payload.start), usize::from(packet.payload.len));
-        let payload = &self.pool.bytes(&packet.slot)[start..start + len];
-        let sealed_len = packet.header.len() + len + session.outbound.rtp_overhead();
-        if sealed_len > MAX_DATAGRAM_BYTES {
-            return Err(DropReason::TooLarge);
+        let marker = ends_picture && !self.source.is_audio;
+        if may_leave {
+            let (now, pool) = (self.now, self.pool);
+            return seal_media(
+                now,
+                packet,
+                &rewritten,
+                marker,
+                to.slot,
+                session,
+                pool,
+                self.batch,
+                self.counters,
+            );
         }
-        let path = session.paths.charge(Target::Media, sealed_len).map_err(blocked)?;
-        let header = &header[..packet.header.len()];
-        let renumber = |payload: &mut [u8]| packet.renumber(payload, rewritten.vp8_offset);
-        let len = session
-            .outbound
-            .seal_rtp_with(rewritten.index, header, payload, self.batch.spare(), renumber)
-            .map_err(|_| DropReason::NotContinuous)?;
-        self.batch.commit(path, len);
-        session.next_transport_out = session.next_transport_out.wrapping_add(1);
-        session.last_sent = self.now;
-        slot.packets_sent = slot.packets_sent.wrapping_add(1);
-        slot.octets_sent = slot.octets_sent.wrapping_add(payload.len() as u32);
-        slot.last_sent = Some(self.now);
-        self.counters.rtp_out += 1;
-        self.counters.bytes_out += len as u64;
+        let paced = Paced {
+            slot: to.slot,
+            from: self.source.encoding,
+            uplink_index: packet.incoming.index,
+            rewritten,
+            marker,
+            len: packet.header.len() as u16 + packet.payload.len,
+        };
+        if !down.pacer.queue(paced) {
+            return Err(DropReason::PacerFull);
+        }
+        self.counters.paced += 1;
+        if !std::mem::replace(&mut down.is_listed, true) {
+            if self.pacing.is_empty() {
+                *self.next_pace = self.now + PACER_INTERVAL;
+            }
+            self.pacing.push_back(to.session);
+        }
         Ok(())
     }
+}
+
+/// Protects a packet straight into the batch.
+#[inline]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "on the packet's way from two sides, and nothing is worth gathering first"
+)]
+pub(super) fn seal_media(
+    now: Time,
+    packet: &Packet,
+    rewritten: &Rewritten,
+    marker: bool,
+    slot_number: u16,
+    session: &mut Session,
+    pool: &PacketPool,
+    batch: &mut TransmitBatch,
+    counters: &mut Counters,
+) -> Result<(), DropReason> {
+    let stream = StreamIndex(slot_number + 1);
+    let header = packet.header.fill(ReceiverFields {
+        sequence_number: rewritten.index as u16,
+        timestamp: rewritten.timestamp,
+        ssrc: session.downlink.ssrc(stream, StreamRole::Media).ok_or(DropReason::NotContinuous)?,
+        transport_sequence: session.next_transport_out,
+        marker,
+        tl0_pic_idx: rewritten.tl0_pic_idx,
+    });
+    let payload = packet.payload.of(pool.bytes(&packet.slot));
+    let sealed_len = packet.header.len() + payload.len() + session.outbound.rtp_overhead();
+    if sealed_len > MAX_DATAGRAM_BYTES {
+        return Err(DropReason::TooLarge);
+    }
+    let path = session.paths.charge(Target::Media, sealed_len).map_err(blocked)?;
+    let header = &header[..packet.header.len()];
+    let renumber = |payload: &mut [u8]| packet.renumber(payload, rewritten.vp8_offset);
+    let len = session
+        .outbound
+        .seal_rtp_with(rewritten.index, header, payload, batch.spare(), renumber)
+        .map_err(|_| DropReason::NotContinuous)?;
+    batch.commit(path, len);
+    session.on_rtp_sent(now, len);
+    if let Some(slot) = session.slots.get_mut(usize::from(slot_number)).and_then(Option::as_mut) {
+        slot.packets_sent = slot.packets_sent.wrapping_add(1);
+        slot.octets_sent = slot.octets_sent.wrapping_add(payload.len() as u32);
+        slot.last_sent = Some(now);
+    }
+    counters.rtp_out += 1;
+    counters.bytes_out += len as u64;
+    Ok(())
 }
 
 /// The drop reason of a datagram that may not be sent.

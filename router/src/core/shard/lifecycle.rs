@@ -61,6 +61,7 @@ impl Shard {
     ) -> Result<Ticket, OpenRefused> {
         // The key must exist before the SSRCs that point to it, and the session only after its keys.
         let mut keys = None;
+        let start_bps = self.start_bps;
         let (rng, ssrcs) = (&mut self.rng, &mut self.ssrcs);
         let name = SessionName(rng.next_u64());
         let inserted = self.sessions.try_insert_with_key(|key| {
@@ -92,6 +93,9 @@ impl Shard {
                 last_sent: now,
                 newest_transport_in: None,
                 next_transport_out: 0,
+                next_padding_index: 0,
+                down: None,
+                arrivals: None,
                 published: Listed::default(),
                 tracks: Vec::new(),
                 refused: Vec::new(),
@@ -102,7 +106,7 @@ impl Shard {
                 demand: PageOutbox::default(),
                 speakers: PageOutbox::default(),
                 muted_talk: None,
-                budget: Budget { limit_bps: u64::MAX, pause: RaisePause::default() },
+                budget: Budget { stated_bps: u64::MAX, limit_bps: start_bps, pause: RaisePause::default() },
                 is_crowded: false,
                 share_is_due: false,
                 duties: Duties { next_report: now + REPORT_INTERVAL, ..Duties::default() },

@@ -5,7 +5,7 @@ use sluice_wire::ext::{FrameMarking, MediaExtensions, id};
 use sluice_wire::payload_type::PayloadType;
 use sluice_wire::rtp::RtpPacket;
 use sluice_wire::srtp::OpenedRtp;
-use sluice_wire::ssrc::StreamRole;
+use sluice_wire::ssrc::{StreamIndex, StreamRole};
 use sluice_wire::time::Time;
 use sluice_wire::track::TrackKind;
 
@@ -39,9 +39,13 @@ impl Shard {
         meta: DatagramMeta,
         datagram: &[u8],
     ) -> Result<(), DropReason> {
-        let slot = self.pool.take().ok_or(DropReason::PoolFull)?;
+        let slot = self.take_slot(datagram.len()).ok_or(DropReason::PoolFull)?;
         match self.open_and_judge(now, key, meta, datagram, &slot) {
-            Ok((encoding, packet)) => self.hold_until_flush(encoding, &packet, slot),
+            Ok(Some((encoding, packet))) => self.hold_until_flush(encoding, &packet, slot),
+            Ok(None) => {
+                self.pool.give_back(slot);
+                Ok(())
+            }
             Err(reason) => {
                 self.pool.give_back(slot);
                 Err(reason)
@@ -49,6 +53,17 @@ impl Shard {
         }
     }
 
+    /// A place for a packet, if need be that of the oldest that was forwarded.
+    fn take_slot(&mut self, len: usize) -> Option<PoolSlot> {
+        loop {
+            let slot = self.pool.take(len);
+            if slot.is_some() || !self.history.forget_oldest(&mut self.pool) {
+                return slot;
+            }
+        }
+    }
+
+    /// Opens a packet; `None` if it was padding.
     fn open_and_judge(
         &mut self,
         now: Time,
@@ -56,7 +71,7 @@ impl Shard {
         meta: DatagramMeta,
         datagram: &[u8],
         slot: &PoolSlot,
-    ) -> Result<(EncodingRef, Judged), DropReason> {
+    ) -> Result<Option<(EncodingRef, Judged)>, DropReason> {
         let session = self.sessions.get_mut(key).ok_or(DropReason::UnknownSsrc)?;
         if session.is_closing() {
             return Err(DropReason::Closing);
@@ -68,6 +83,7 @@ impl Shard {
         let extensions = rtp.as_ref().map(MediaExtensions::read).unwrap_or_default();
         let newest =
             extensions.transport_sequence.is_some_and(|sequence| session.note_transport_sequence(sequence));
+        let is_padding = opened.role == StreamRole::Rtx && opened.stream == StreamIndex(0);
         let target = match opened.role {
             StreamRole::Media => session
                 .streams
@@ -80,9 +96,15 @@ impl Shard {
         let judged =
             rtp.map_err(|_| DropReason::Malformed).map(|rtp| Judged::new(&rtp, opened, meta, extensions));
         self.on_authenticated(now, key, meta, datagram.len(), newest);
+        if let Some(sequence) = extensions.transport_sequence {
+            self.note_arrival(key, meta, sequence);
+        }
+        if is_padding {
+            return Ok(None);
+        }
         let (target, mut judged) = (target?, judged?);
         self.account(target, &mut judged, slot)?;
-        Ok((target, judged))
+        Ok(Some((target, judged)))
     }
 
     /// Checks the packet against its track and takes it into the encoding's statistics.

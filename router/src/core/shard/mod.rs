@@ -1,6 +1,7 @@
 //! The shard: what it owns and how it is driven.
 
 mod api;
+mod congestion;
 mod control_out;
 mod datagram;
 mod demands;
@@ -8,7 +9,9 @@ mod follow;
 mod forward;
 mod lifecycle;
 mod media;
+mod pace;
 mod publish;
+mod quality;
 mod rtcp;
 mod share;
 mod states;
@@ -27,11 +30,13 @@ pub use self::api::{
     Command, DatagramMeta, Drained, EndReason, Event, OpenRefused, OpenRequest, Rights, ShardConfig,
     ShardGauges,
 };
+pub use self::quality::SessionQuality;
 use super::batch::TransmitBatch;
 use super::counters::{Counters, DropReason};
+use super::history::History;
 use super::ids::{EncodingRef, RoomKey, SessionKey, TrackKey};
 use super::limits::{
-    EXPECTED_WAITING_ENCODINGS, MAX_DATAGRAM_BYTES, MAX_EVENTS, MAX_PENDING_PACKETS, POOL_SLOTS,
+    EXPECTED_WAITING_ENCODINGS, MAX_DATAGRAM_BYTES, MAX_EVENTS, MAX_PENDING_PACKETS, MAX_WAITING_PACKETS,
     ROOM_TICK_PHASES, TICK_PHASES,
 };
 use super::policy::Policy;
@@ -47,6 +52,8 @@ pub struct Shard {
     addresses: Vec<SocketAddr>,
     /// Of rooms that are told no other.
     policy: Policy,
+    /// Bit/s at which paths are first used.
+    start_bps: u64,
     rng: ChaCha20Rng,
     ssrcs: SsrcTable,
     sessions: SlotMap<SessionKey, Session>,
@@ -54,11 +61,20 @@ pub struct Shard {
     room_names: BTreeMap<Box<str>, RoomKey>,
     tracks: SlotMap<TrackKey, Track>,
     pool: PacketPool,
+    history: History,
     /// Encodings with packets to forward now, each with the time since when. An encoding with pending packets is either here
     /// or in `paced`.
     dirty: VecDeque<(Time, EncodingRef)>,
     /// Encodings whose next packets wait for their time, in the order of these times.
     paced: VecDeque<(Time, EncodingRef)>,
+    /// Sessions for which something waits for their pacer, each once.
+    pacing: VecDeque<SessionKey>,
+    /// When these are looked at next.
+    next_pace: Time,
+    /// How many of these are still to be looked at in the round that is under way.
+    pacers_left: usize,
+    /// Publishers to whom feedback is due, each with its time, in order.
+    reporting: VecDeque<(Time, SessionKey)>,
     /// An encoding's pending list is full.
     is_full: bool,
     /// Sessions with something to say, in order.
@@ -89,6 +105,7 @@ impl Shard {
         Self {
             addresses: config.addresses,
             policy: config.policy,
+            start_bps: config.start_bps,
             rng: ChaCha20Rng::from_seed(seed),
             ssrcs: SsrcTable::new(config.number),
             sessions: SlotMap::with_key(),
@@ -96,8 +113,13 @@ impl Shard {
             room_names: BTreeMap::new(),
             tracks: SlotMap::with_key(),
             pool: PacketPool::new(),
+            history: History::default(),
             dirty: VecDeque::with_capacity(EXPECTED_WAITING_ENCODINGS),
             paced: VecDeque::with_capacity(EXPECTED_WAITING_ENCODINGS),
+            pacing: VecDeque::new(),
+            next_pace: Time::ZERO,
+            pacers_left: 0,
+            reporting: VecDeque::new(),
             is_full: false,
             talkative: VecDeque::new(),
             phases: std::array::from_fn(|_| Vec::new()),
@@ -133,9 +155,11 @@ impl Shard {
 
     /// Seals what waits to be sent into `batch` until it is full or nothing is left.
     pub fn poll_transmit(&mut self, now: Time, batch: &mut TransmitBatch) -> Drained {
+        self.report_arrivals(now);
         // Control first: media must not use up what an unvalidated address may be sent before its challenge has gone there. And
         // again last: media makes slots show something else.
         if self.flush_control(now, batch) == Drained::BatchFull
+            || self.flush_paced(now, batch) == Drained::BatchFull
             || self.flush_media(now, batch) == Drained::BatchFull
         {
             return Drained::BatchFull;
@@ -153,13 +177,15 @@ impl Shard {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
         let paced = self.paced.front().map_or(Time::MAX, |(at, _)| *at);
-        (!self.sessions.is_empty()).then_some(self.next_tick.min(paced))
+        let pacers = if self.pacing.is_empty() { Time::MAX } else { self.next_pace };
+        let reports = self.reporting.front().map_or(Time::MAX, |(at, _)| *at);
+        (!self.sessions.is_empty()).then_some(self.next_tick.min(paced).min(pacers).min(reports))
     }
 
     /// The receive batch should be interrupted by a flush: buffers are nearly full.
     #[must_use]
     pub fn wants_flush(&self) -> bool {
-        self.is_full || self.pool.in_use() > POOL_SLOTS - MAX_PENDING_PACKETS
+        self.is_full || self.waiting_packets() > MAX_WAITING_PACKETS - MAX_PENDING_PACKETS
     }
 
     /// The counters as they are.
@@ -175,8 +201,14 @@ impl Shard {
             sessions: self.sessions.len(),
             rooms: self.rooms.len(),
             tracks: self.tracks.len(),
-            pool_slots_in_use: self.pool.in_use(),
+            waiting_packets: self.waiting_packets(),
+            history_packets: self.history.len(),
         }
+    }
+
+    /// Packets that were not forwarded yet.
+    fn waiting_packets(&self) -> usize {
+        self.pool.in_use() - self.history.len()
     }
 
     fn emit(&mut self, event: Event) {

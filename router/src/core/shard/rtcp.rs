@@ -44,11 +44,14 @@ impl Shard {
     }
 
     /// A receiver says what it can take.
-    fn limit_bitrate(&mut self, key: SessionKey, bitrate_bps: u64) {
-        let limit_bps = if bitrate_bps >= UNLIMITED_BPS { u64::MAX } else { bitrate_bps };
+    fn limit_bitrate(&mut self, now: Time, key: SessionKey, bitrate_bps: u64) {
+        let stated_bps = if bitrate_bps >= UNLIMITED_BPS { u64::MAX } else { bitrate_bps };
+        let start_bps = self.start_bps;
         if let Some(session) = self.sessions.get_mut(key)
-            && std::mem::replace(&mut session.budget.limit_bps, limit_bps) != limit_bps
+            && std::mem::replace(&mut session.budget.stated_bps, stated_bps) != stated_bps
         {
+            let path_bps = session.down.as_deref_mut().map_or(start_bps, |down| down.budget_bps(now));
+            session.budget.limit_bps = stated_bps.min(path_bps);
             self.needs_share(key);
         }
     }
@@ -76,7 +79,7 @@ impl Shard {
                 fir.entries().try_for_each(|entry| self.handle_key_frame_request(now, key, entry.ssrc))
             }
             Packet::Remb(remb) => {
-                self.limit_bitrate(key, remb.bitrate_bps);
+                self.limit_bitrate(now, key, remb.bitrate_bps);
                 Ok(())
             }
             Packet::App(app) => self.handle_app(now, key, meta, app),
@@ -177,6 +180,9 @@ impl Shard {
                 let change = session.paths.on_response(meta.path(), data);
                 if change == PathChange::Migrated {
                     session.rtt = None;
+                    if let Some(down) = session.down.as_deref_mut() {
+                        down.on_new_path();
+                    }
                     self.counters.migrations += 1;
                 }
                 if change != PathChange::None {
@@ -207,6 +213,10 @@ impl Shard {
                 Ok(())
             }
             Message::Page(page) => self.handle_page(now, key, &page),
+            Message::Feedback(feedback) => {
+                self.handle_feedback(now, key, meta, &feedback);
+                Ok(())
+            }
         }
     }
 

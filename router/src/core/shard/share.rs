@@ -70,6 +70,7 @@ impl Shard {
         let requests: Vec<SlotRequest<'_>> = offers.iter().map(Offer::request).collect();
         let mut grants: Vec<Grant> = vec![None; requests.len()];
         allocate(budget.limit_bps, budget.pause.is_over(now), &requests, &mut grants);
+        let wanted_bps = offers.iter().filter_map(|offer| offer.ladder.prices_bps().last()).sum();
         let (mut lowered, mut raised) = (false, false);
         for (offer, grant) in offers.iter().zip(grants) {
             let held = match offer.held {
@@ -83,6 +84,9 @@ impl Shard {
             self.give(now, SlotRef { session: key, slot: offer.slot }, offer, grant, is_lower);
         }
         if let Some(session) = self.sessions.get_mut(key) {
+            if let Some(down) = session.down.as_deref_mut() {
+                down.on_shared(wanted_bps);
+            }
             if raised {
                 session.budget.pause.on_raised(now);
             }
@@ -118,14 +122,12 @@ impl Shard {
 
     /// Gives a slot what it was granted.
     fn give(&mut self, now: Time, slot: SlotRef, offer: &Offer, grant: Grant, is_lower: bool) {
-        let Some((rung, (layers, price_bps))) = grant.and_then(|rung| Some((rung, offer.ladder.rung(rung)?)))
-        else {
+        let Some((layers, price_bps)) = grant.and_then(|rung| offer.ladder.rung(rung)) else {
             self.withhold(slot, SlotStatus::NoBandwidth, Tell::Now, false);
             self.note_share(slot, Share::Nothing);
             return;
         };
-        let is_top = usize::from(rung) + 1 == offer.ladder.prices_bps().len();
-        let flows_as = if is_top { offer.best.status } else { SlotStatus::NoBandwidth };
+        let flows_as = if offer.is_top(grant) { offer.best.status } else { SlotStatus::NoBandwidth };
         let layers = if offer.class == Class::Audio { Layers::whole(0) } else { layers };
         self.fit(now, slot, offer.track, Best { layers, status: flows_as }, is_lower, Tell::Now);
         self.note_share(slot, Share::Layers(layers, price_bps));
@@ -141,6 +143,11 @@ impl Shard {
 }
 
 impl Offer {
+    /// Whether a grant is all that the slot can use.
+    fn is_top(&self, grant: Grant) -> bool {
+        grant.map_or(0, |rung| usize::from(rung) + 1) == self.ladder.prices_bps().len()
+    }
+
     fn request(&self) -> SlotRequest<'_> {
         SlotRequest {
             class: self.class,

@@ -62,6 +62,8 @@ impl Shard {
                 self.end_session(now, key, CloseCode::IdleTimeout, EndReason::Idle);
             }
             Phase::Live => {
+                self.tick_downlink(now, key);
+                let Some(session) = self.sessions.get_mut(key) else { return false };
                 // Bitrates and pauses have changed by the time that reports are due.
                 let reports_are_due = note_duties(now, session);
                 if session.share_is_due || (reports_are_due && session.shares()) {

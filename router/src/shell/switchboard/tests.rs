@@ -19,6 +19,7 @@ impl Bench {
             number: 0,
             addresses: vec!["127.0.0.1:9".parse().unwrap()],
             policy: Policy::default(),
+            start_bps: u64::MAX,
         };
         Self {
             switchboard: Switchboard::new(vec![Mailbox { commands, waker }], Arc::new([]), Clock::new()),

@@ -10,6 +10,7 @@ use sluice_wire::ext::{CaptureTime, FrameMarking, MediaExtensions};
 use sluice_wire::payload_type::PayloadType;
 use sluice_wire::rtp::RtpPacket;
 use sluice_wire::srtp::InboundSrtp;
+use sluice_wire::ssrc::StreamIndex;
 use sluice_wire::time::Time;
 use sluice_wire::track::{ParticipantId, TrackId};
 
@@ -62,6 +63,13 @@ impl Streams {
         // The same ciphertext again says nothing new.
         let Ok(opened) = reader.open_rtp(datagram, &mut plain) else { return Ok(()) };
         let packet = RtpPacket::parse(&plain[..opened.len]).map_err(|error| error.to_string())?;
+        let is_on_control_stream = opened.stream == StreamIndex::CONTROL;
+        if (packet.payload_type() == PayloadType::Padding as u8) != is_on_control_stream {
+            return Err("padding and media are mixed up".to_owned());
+        }
+        if is_on_control_stream {
+            return Ok(());
+        }
         let track = packet.csrcs().next().and_then(TrackId::from_bits).ok_or("a packet names no track")?;
         if track.participant() == *owner {
             return Err(format!("{owner:?} is sent its own {:?}", track.number()));
