@@ -13,6 +13,7 @@ pub mod cubic;
 pub mod judge;
 pub mod layout;
 pub mod media;
+pub mod publisher;
 pub mod real;
 pub mod record;
 pub mod scenario;

@@ -1,24 +1,17 @@
 //! What people send, and what of it fits a capacity.
 
-use std::time::Duration;
-
-use rand_chacha::ChaCha8Rng;
 use sluice_client::media::Codec;
 use sluice_client::session::{EncodingConfig, TrackConfig};
-use sluice_simulator::source::{Picture, Source};
-use sluice_wire::time::Time;
 use sluice_wire::track::{TrackKind, TrackNumber};
 
 use crate::scenario::Media;
 
 /// Frames per second of a camera, at most.
 pub const MAX_FPS: u8 = 60;
-/// The encodings of a camera capture this much after each other, so that the capture time alone says which a frame is of.
-const ENCODING_OFFSET: Duration = Duration::from_micros(2);
 /// Of a voice, datagrams included: 80 bytes and 60 of headers, every 20 ms.
-const VOICE_BPS: u64 = 56_000;
+pub(crate) const VOICE_BPS: u64 = 56_000;
 /// Headers of video: about 60 bytes on packets of 1,100.
-const OVERHEAD: f64 = 1.07;
+pub(crate) const OVERHEAD: f64 = 1.07;
 /// Encoders exceed their mean.
 const PEAK_TIMES: u32 = 2;
 
@@ -47,23 +40,6 @@ pub fn tracks(media: &Media) -> [TrackConfig; 2] {
             encodings: encodings.collect(),
         },
     ]
-}
-
-/// The voice and the camera's encodings of a publisher.
-#[must_use]
-pub fn sources(media: &Media, now: Time, rng: &mut ChaCha8Rng) -> Vec<Source> {
-    let mut sources = vec![Source::voice(TrackNumber::MICROPHONE, now, rng)];
-    for (number, encoding) in media.encodings.iter().enumerate() {
-        let mean_bytes = (encoding.bps / 8 / u64::from(media.fps)) as usize;
-        let picture = Picture { fps: media.fps, mean_bytes, temporal_layers: media.temporal_layers };
-        let mut source = Source::picture(TrackNumber::CAMERA, number as u8, picture, now, rng);
-        source.set_key_frame_times(media.key_frame_times);
-        if let Some(before) = sources.get(number).filter(|_| number > 0) {
-            source.follow(before, ENCODING_OFFSET);
-        }
-        sources.push(source);
-    }
-    sources
 }
 
 /// What a camera can be sent with, in bit/s of datagrams, in ascending order: encodings and their temporal layers up to a height.

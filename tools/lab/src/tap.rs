@@ -6,12 +6,12 @@ use sluice_wire::classify::{Class, classify};
 use sluice_wire::ext::MediaExtensions;
 use sluice_wire::rtp::RtpPacket;
 use sluice_wire::srtp::{Cryptex, InboundSrtp, KeyError};
-use sluice_wire::ssrc::{SsrcBlock, StreamRole};
+use sluice_wire::ssrc::SsrcBlock;
 use sluice_wire::ticket::Ticket;
 use sluice_wire::time::Time;
 use sluice_wire::track::TrackId;
 
-use crate::record::Receiver;
+use crate::record::{Receiver, Sort};
 
 /// The largest datagram of the protocol.
 const MAX_DATAGRAM_BYTES: usize = 1_200;
@@ -19,8 +19,8 @@ const MAX_DATAGRAM_BYTES: usize = 1_200;
 /// A datagram on its way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Seen {
-    /// What its SSRC carries, if it is RTP of the person's block.
-    role: Option<StreamRole>,
+    /// What it carries.
+    sort: Sort,
     /// The frame that it begins.
     begins: Option<(TrackId, Time)>,
 }
@@ -43,7 +43,7 @@ impl Tap {
     /// A datagram passes.
     pub(crate) fn see(&mut self, now: Time, datagram: &[u8], receiver: &mut Receiver) {
         let seen = self.look(datagram);
-        receiver.on_sent(now, datagram.len(), seen.role);
+        receiver.on_sent(now, datagram.len(), seen.sort);
         if let Some((track, captured_at)) = seen.begins {
             receiver.on_forwarded(track, captured_at);
         }
@@ -51,14 +51,15 @@ impl Tap {
 
     fn look(&mut self, datagram: &[u8]) -> Seen {
         let Class::Rtp { ssrc } = classify(datagram) else { return Seen::default() };
-        let role = self.block.locate(ssrc).map(|(_, role)| role);
+        let place = self.block.locate(ssrc);
+        let sort = place.map_or(Sort::Control, |(stream, role)| Sort::of(stream, role));
         let timestamp = datagram.get(4..8).and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes);
-        let is_new = role == Some(StreamRole::Media) && self.newest.get(&ssrc).copied() != timestamp;
+        let is_new = sort == Sort::Media && self.newest.get(&ssrc).copied() != timestamp;
         let begins = if is_new { self.open(datagram) } else { None };
         if let Some(timestamp) = timestamp.filter(|_| begins.is_some()) {
             self.newest.insert(ssrc, timestamp);
         }
-        Seen { role, begins }
+        Seen { sort, begins }
     }
 
     fn open(&mut self, datagram: &[u8]) -> Option<(TrackId, Time)> {

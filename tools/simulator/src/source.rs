@@ -169,6 +169,11 @@ impl Source {
         self.key_frame_times = times;
     }
 
+    /// Makes frames of this mean size from now on.
+    pub const fn set_mean_bytes(&mut self, bytes: usize) {
+        self.mean_bytes = bytes;
+    }
+
     /// When the next frame is due.
     #[must_use]
     pub const fn next_at(&self) -> Time {

@@ -10,7 +10,7 @@ use sluice_wire::ticket::Ticket;
 use sluice_wire::time::Time;
 
 use super::lock;
-use crate::record::{Receiver, samples};
+use crate::record::{Receiver, Sort, samples};
 use crate::scenario::{Person, Scenario};
 use crate::tap::Tap;
 
@@ -41,7 +41,7 @@ impl Desk {
             let now = clock.now();
             match &mut *lock(&self.tap) {
                 Some(tap) => tap.see(now, datagram, &mut self.receiver()),
-                None => self.receiver().on_sent(now, datagram.len(), None),
+                None => self.receiver().on_sent(now, datagram.len(), Sort::Control),
             }
         })
     }

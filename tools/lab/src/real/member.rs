@@ -11,7 +11,6 @@ use sluice_client::driver::{
     Event, FrameToSend, JoinConfig, Observer, Participant, ParticipantStats, SentFrame,
 };
 use sluice_client::session;
-use sluice_simulator::source::Source;
 use sluice_wire::control::{Want, WantedSlot};
 use sluice_wire::signaling::DisplayName;
 use sluice_wire::time::Time;
@@ -25,6 +24,7 @@ use super::desk::Desk;
 use super::{RealError, SharedPublished, lock};
 use crate::layout::mix;
 use crate::media;
+use crate::publisher::{Made, Publisher};
 use crate::record::{PublishedFrame, Receiver};
 use crate::scenario::{Person, Scenario};
 
@@ -32,8 +32,8 @@ use crate::scenario::{Person, Scenario};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How loud everybody is, -dBov.
 const LEVEL: u8 = 30;
-/// Key frame requests that wait for the sources; more say nothing new.
-const MAX_REQUESTS: usize = 64;
+/// Events that wait for the encoders; what is lost beyond that is asked for again.
+const MAX_EVENTS: usize = 64;
 
 /// What everybody of a run has in common.
 pub(super) struct Outset {
@@ -71,13 +71,13 @@ impl Member {
         let failure = |what: String| RealError::Member { name: person.name.clone(), what };
         let mut rng = ChaCha8Rng::seed_from_u64(mix(outset.seed, number as u64));
         let (connected, when_connected) = oneshot::channel();
-        let (requests, requested) = mpsc::channel(MAX_REQUESTS);
+        let (told, heard) = mpsc::channel(MAX_EVENTS);
         let id = Arc::new(OnceLock::new());
         let observer = Notes {
             clock: outset.clock,
             desk: Arc::clone(&desk),
             connected: Some(connected),
-            requests,
+            told,
             published: Arc::clone(&outset.published),
             id: Arc::clone(&id),
             begun: BTreeSet::new(),
@@ -110,7 +110,7 @@ impl Member {
             wanted: Mutex::default(),
         };
         if outset.scenario.people[person.group].publishes {
-            member.publish(outset, rng, requested).await?;
+            member.publish(outset, rng, heard).await?;
         }
         Ok(member)
     }
@@ -119,17 +119,17 @@ impl Member {
         &mut self,
         outset: &Outset,
         mut rng: ChaCha8Rng,
-        requested: mpsc::Receiver<(TrackNumber, u8)>,
+        heard: mpsc::Receiver<session::Event>,
     ) -> Result<(), RealError> {
         for track in media::tracks(&outset.scenario.media) {
             self.participant.publish(track).await.map_err(|error| self.failure(&error))?;
         }
-        let sources = media::sources(&outset.scenario.media, outset.clock.now(), &mut rng);
+        let publisher = Publisher::new(&outset.scenario.media, outset.clock.now(), &mut rng);
         let sending = Sending {
             clock: outset.clock,
             participant: Arc::clone(&self.participant),
-            sources,
-            requested,
+            publisher,
+            heard,
             stop: outset.stop.clone(),
         };
         self.sources = Some(tokio::spawn(sending.run()));
@@ -217,7 +217,7 @@ struct Notes {
     clock: Clock,
     desk: Arc<Desk>,
     connected: Option<oneshot::Sender<()>>,
-    requests: mpsc::Sender<(TrackNumber, u8)>,
+    told: mpsc::Sender<session::Event>,
     published: SharedPublished,
     id: Arc<OnceLock<ParticipantId>>,
     begun: BTreeSet<u8>,
@@ -226,15 +226,17 @@ struct Notes {
 impl Observer for Notes {
     fn on_event(&mut self, event: Event) {
         let Event::Media(event) = event else { return };
-        match event {
+        match &event {
             session::Event::Connected => {
                 if let Some(connected) = self.connected.take() {
                     // Who waited may have given up.
                     connected.send(()).ok();
                 }
             }
-            session::Event::KeyFrameRequested { track, encoding } => {
-                self.requests.try_send((track, encoding)).ok();
+            session::Event::KeyFrameRequested { .. }
+            | session::Event::Demand(_)
+            | session::Event::UplinkBitrate { .. } => {
+                self.told.try_send(event.clone()).ok();
             }
             _ => {}
         }
@@ -261,32 +263,27 @@ impl Observer for Notes {
 struct Sending {
     clock: Clock,
     participant: Arc<Participant>,
-    sources: Vec<Source>,
-    requested: mpsc::Receiver<(TrackNumber, u8)>,
+    publisher: Publisher,
+    heard: mpsc::Receiver<session::Event>,
     stop: CancellationToken,
 }
 
 impl Sending {
     async fn run(mut self) {
-        while let Some(next_at) = self.sources.iter().map(Source::next_at).min() {
+        while let Some(next_at) = self.publisher.next_at() {
             tokio::select! {
                 () = self.stop.cancelled() => return,
                 () = tokio::time::sleep_until(Instant::from_std(self.clock.instant(next_at))) => {}
             }
-            while let Ok((track, encoding)) = self.requested.try_recv() {
-                let wanted = |source: &&mut Source| source.track == track && source.encoding == encoding;
-                if let Some(source) = self.sources.iter_mut().find(wanted) {
-                    source.want_key_frame();
-                }
+            while let Ok(event) = self.heard.try_recv() {
+                self.publisher.on_event(&event);
             }
-            let now = self.clock.now();
-            for source in self.sources.iter_mut().filter(|source| source.next_at() <= now) {
-                let captured_at = source.next_at();
-                let frame = source.next_frame();
-                let is_voice = source.track == TrackNumber::MICROPHONE;
+            for made in self.publisher.due(self.clock.now()) {
+                let Made { track, encoding, captured_at, frame } = made;
+                let is_voice = track == TrackNumber::MICROPHONE;
                 let frame = FrameToSend {
-                    track: source.track,
-                    encoding: source.encoding,
+                    track,
+                    encoding,
                     data: frame.data.into(),
                     key: frame.key,
                     layer: frame.layer,

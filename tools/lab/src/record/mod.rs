@@ -6,7 +6,7 @@ mod published;
 mod receiver;
 
 use serde::Serialize;
-use sluice_wire::ssrc::StreamRole;
+use sluice_wire::ssrc::{StreamIndex, StreamRole};
 
 pub use published::{Published, PublishedFrame};
 pub use receiver::{Network, Receiver};
@@ -70,10 +70,12 @@ pub struct Series {
     pub sent_bytes: Vec<u64>,
     /// Of these, media.
     pub media_bytes: Vec<u64>,
-    /// Of these, on RTX SSRCs: retransmissions, and probes that are made of them.
+    /// Of these, retransmissions.
     pub rtx_bytes: Vec<u64>,
     /// Of these, FEC.
     pub fec_bytes: Vec<u64>,
+    /// Of these, padding that probes the path.
+    pub padding_bytes: Vec<u64>,
     /// What came to the person.
     pub received_bytes: Vec<u64>,
     /// What the person sent.
@@ -123,6 +125,7 @@ impl Series {
             media_bytes: bytes.clone(),
             rtx_bytes: bytes.clone(),
             fec_bytes: bytes.clone(),
+            padding_bytes: bytes.clone(),
             received_bytes: bytes.clone(),
             up_bytes: bytes.clone(),
             estimate_bps: vec![None; samples],
@@ -144,11 +147,42 @@ impl Series {
         }
     }
 
-    pub(crate) fn column_of(&mut self, role: Option<StreamRole>) -> Option<&mut Vec<u64>> {
-        match role? {
-            StreamRole::Media => Some(&mut self.media_bytes),
-            StreamRole::Rtx => Some(&mut self.rtx_bytes),
-            StreamRole::Fec => Some(&mut self.fec_bytes),
+    pub(crate) const fn column_of(&mut self, sort: Sort) -> Option<&mut Vec<u64>> {
+        match sort {
+            Sort::Media => Some(&mut self.media_bytes),
+            Sort::Rtx => Some(&mut self.rtx_bytes),
+            Sort::Fec => Some(&mut self.fec_bytes),
+            Sort::Padding => Some(&mut self.padding_bytes),
+            Sort::Control => None,
+        }
+    }
+}
+
+/// What a datagram carries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sort {
+    /// Media, sent for the first time.
+    Media,
+    /// A retransmission.
+    Rtx,
+    /// Forward error correction.
+    Fec,
+    /// Padding.
+    Padding,
+    /// Anything else.
+    #[default]
+    Control,
+}
+
+impl Sort {
+    /// By the place of its SSRC in the block. Padding is on the RTX SSRC of the control stream.
+    #[must_use]
+    pub const fn of(stream: StreamIndex, role: StreamRole) -> Self {
+        match role {
+            StreamRole::Rtx if stream.0 == StreamIndex::CONTROL.0 => Self::Padding,
+            StreamRole::Media => Self::Media,
+            StreamRole::Rtx => Self::Rtx,
+            StreamRole::Fec => Self::Fec,
         }
     }
 }

@@ -6,14 +6,13 @@ use std::time::Duration;
 use sluice_client::media::freezes::FreezeDetector;
 use sluice_client::session::{Event, ReceivedFrame};
 use sluice_wire::control::{ShownSlot, SlotStatus};
-use sluice_wire::ssrc::StreamRole;
 use sluice_wire::time::Time;
 use sluice_wire::track::{TrackId, TrackNumber};
 
 use super::expected::expected;
 use super::playout::concealed;
 use super::published::Published;
-use super::{Freeze, Series};
+use super::{Freeze, Series, Sort};
 use crate::SAMPLE;
 
 /// What a frame may take beyond the network's own delay.
@@ -85,11 +84,11 @@ impl Receiver {
         self.start + SAMPLE * sample as u32 + SAMPLE / 2
     }
 
-    /// The router sent a datagram of `len` bytes; `role` is that of its SSRC, if it is RTP.
-    pub fn on_sent(&mut self, now: Time, len: usize, role: Option<StreamRole>) {
+    /// The router sent a datagram of `len` bytes.
+    pub fn on_sent(&mut self, now: Time, len: usize, sort: Sort) {
         let Some(sample) = self.sample_of(now) else { return };
         self.series.sent_bytes[sample] += len as u64;
-        if let Some(column) = self.series.column_of(role) {
+        if let Some(column) = self.series.column_of(sort) {
             column[sample] += len as u64;
         }
     }

@@ -6,7 +6,6 @@ use std::time::Duration;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sluice_client::session::{ClientSession, Event, OutgoingFrame, SendError};
-use sluice_simulator::source::Source;
 use sluice_wire::control::{Want, WantedSlot};
 use sluice_wire::ticket::Ticket;
 use sluice_wire::time::Time;
@@ -16,6 +15,7 @@ use super::hostile::Hostile;
 use super::network::text;
 use crate::layout::mix;
 use crate::media;
+use crate::publisher::{Made, Publisher};
 use crate::record::{Published, PublishedFrame, Receiver};
 use crate::scenario::{self, Scenario};
 use crate::tap::Tap;
@@ -28,7 +28,7 @@ pub(super) struct Line {
     pub(super) session: ClientSession,
     pub(super) tap: Tap,
     pub(super) hostile: Option<Hostile>,
-    sources: Vec<Source>,
+    publisher: Option<Publisher>,
     key_frame_requests: u64,
 }
 
@@ -84,12 +84,14 @@ impl Person {
         let remote = ClientSession::choose_address(ticket, |_| true).map_err(text)?;
         let mut session = ClientSession::new(ticket, remote, now, self.rng.random()).map_err(text)?;
         let group = &scenario.people[group];
-        let mut sources = Vec::new();
+        let mut publisher = None;
         if group.publishes {
             for track in media::tracks(&scenario.media) {
                 session.publish(&track).map_err(text)?;
             }
-            sources = media::sources(&scenario.media, now, &mut self.rng);
+            let encoders = Publisher::new(&scenario.media, now, &mut self.rng);
+            session.set_uplink_wanted(encoders.most_bps());
+            publisher = Some(encoders);
         }
         session.want(&self.wanted);
         let slots = self.wanted.len() as u16;
@@ -102,7 +104,7 @@ impl Person {
             session,
             tap: Tap::new(ticket).map_err(text)?,
             hostile,
-            sources,
+            publisher,
             key_frame_requests: 0,
         });
         Ok(())
@@ -111,10 +113,10 @@ impl Person {
     /// When this person does something next.
     pub(super) fn next_at(&self) -> Option<Time> {
         let Some(line) = &self.line else { return Some(self.joins_at) };
-        let sources = line.sources.iter().map(Source::next_at).min();
+        let frames = line.publisher.as_ref().and_then(Publisher::next_at);
         let hostile = line.hostile.as_ref().map(Hostile::next_at);
         let turn = self.turns.first().map(|(at, _)| *at);
-        [sources, line.session.poll_timeout(), hostile, turn].into_iter().flatten().min()
+        [frames, line.session.poll_timeout(), hostile, turn].into_iter().flatten().min()
     }
 
     /// Does what is due. Gives hostile datagrams.
@@ -126,33 +128,30 @@ impl Person {
                 self.wanted.iter().map(|slot| WantedSlot { paused: paused && is_video(slot), ..*slot });
             line.session.want(&turned.collect::<Vec<_>>());
         }
-        for source in &mut line.sources {
-            while source.next_at() <= now {
-                let captured_at = source.next_at();
-                let frame = source.next_frame();
-                let is_video = source.track != TrackNumber::MICROPHONE;
-                let outgoing = OutgoingFrame {
-                    data: &frame.data,
-                    key: frame.key,
-                    layer: frame.layer,
-                    audio_level: (!is_video).then_some(LEVEL),
-                    captured_at,
-                };
-                match line.session.send_frame(now, source.track, source.encoding, &outgoing) {
-                    Ok(_) => {}
-                    Err(SendError::NotWanted) => continue,
-                    Err(error) => return Err(format!("{:?} cannot send a frame: {error}", self.id)),
-                }
-                let sent = PublishedFrame {
-                    captured_at,
-                    encoding: source.encoding,
-                    temporal_id: frame.layer.temporal_id,
-                    key: frame.key && is_video,
-                };
-                published.note(self.id.track(source.track), sent);
-                if sent.key && !self.begun.insert(source.encoding) {
-                    self.receiver.on_key_frame_sent(now);
-                }
+        for made in line.publisher.as_mut().map(|publisher| publisher.due(now)).unwrap_or_default() {
+            let Made { track, encoding, captured_at, frame } = made;
+            let is_video = track != TrackNumber::MICROPHONE;
+            let outgoing = OutgoingFrame {
+                data: &frame.data,
+                key: frame.key,
+                layer: frame.layer,
+                audio_level: (!is_video).then_some(LEVEL),
+                captured_at,
+            };
+            match line.session.send_frame(now, track, encoding, &outgoing) {
+                Ok(_) => {}
+                Err(SendError::NotWanted) => continue,
+                Err(error) => return Err(format!("{:?} cannot send a frame: {error}", self.id)),
+            }
+            let sent = PublishedFrame {
+                captured_at,
+                encoding,
+                temporal_id: frame.layer.temporal_id,
+                key: frame.key && is_video,
+            };
+            published.note(self.id.track(track), sent);
+            if sent.key && !self.begun.insert(encoding) {
+                self.receiver.on_key_frame_sent(now);
             }
         }
         if line.session.poll_timeout().is_some_and(|at| at <= now) {
@@ -177,13 +176,10 @@ impl Person {
         let Some(line) = &mut self.line else { return Ok(()) };
         while let Some(event) = line.session.poll_event() {
             self.receiver.on_event(now, &event);
+            if let Some(publisher) = &mut line.publisher {
+                publisher.on_event(&event);
+            }
             match event {
-                Event::KeyFrameRequested { track, encoding } => {
-                    let wanted = |source: &&mut Source| source.track == track && source.encoding == encoding;
-                    if let Some(source) = line.sources.iter_mut().find(wanted) {
-                        source.want_key_frame();
-                    }
-                }
                 Event::Closed(code) => return Err(format!("the session of {:?} ended: {code:?}", self.id)),
                 Event::Refused { state, status } => {
                     return Err(format!("the router refused {state:?} of {:?}: {status:?}", self.id));

@@ -1,10 +1,9 @@
-//! What the router says about the quality of a session.
+//! What the router says about the quality of a session: the one place where it is asked.
 
 use sluice_simulator::router::SimRouter;
 use sluice_wire::track::ParticipantId;
 
-/// What the router thinks that it may send to a participant, in bit/s. The one place where the router is asked; it does not estimate
-/// yet, so there is no answer.
-pub(super) const fn estimate_bps(_router: &SimRouter, _participant: ParticipantId) -> Option<u64> {
-    None
+/// What the router thinks that the way to a participant carries, in bit/s; `None` before it sent media there.
+pub(super) fn estimate_bps(router: &SimRouter, participant: ParticipantId) -> Option<u64> {
+    router.quality(participant)?.estimate_bps
 }

@@ -27,8 +27,12 @@ const NETWORK_LABEL: u64 = 1 << 32;
 const ROUTER_LABEL: u64 = 2 << 32;
 
 /// What the router must not see, since no network here corrupts anything.
-const NEVER: [DropReason; 3] =
-    [DropReason::AuthenticationFailed, DropReason::Malformed, DropReason::Replayed];
+const NEVER: [DropReason; 4] = [
+    DropReason::AuthenticationFailed,
+    DropReason::Malformed,
+    DropReason::MalformedControl,
+    DropReason::Replayed,
+];
 
 /// A scenario on virtual time.
 pub(super) struct World<'a> {
