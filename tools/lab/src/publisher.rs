@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sluice_client::session::Event;
 use sluice_simulator::source::{Picture, Source, SourceFrame};
@@ -149,6 +150,7 @@ fn sources(media: &Media, now: Time, rng: &mut ChaCha8Rng) -> Vec<Source> {
         let picture = Picture { fps: media.fps, mean_bytes, temporal_layers: media.temporal_layers };
         let mut source = Source::picture(TrackNumber::CAMERA, number as u8, picture, now, rng);
         source.set_key_frame_times(media.key_frame_times);
+        source.set_sizes(ChaCha8Rng::from_seed(rng.random()));
         if let Some(before) = sources.get(number).filter(|_| number > 0) {
             source.follow(before, ENCODING_OFFSET);
         }
@@ -159,8 +161,6 @@ fn sources(media: &Media, now: Time, rng: &mut ChaCha8Rng) -> Vec<Source> {
 
 #[cfg(test)]
 mod tests {
-    use rand::SeedableRng;
-
     use super::*;
 
     /// Bytes per second of each encoding of the camera with this uplink.

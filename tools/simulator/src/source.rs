@@ -100,6 +100,8 @@ pub struct Source {
     next_number: u64,
     next_at: Time,
     rng: ChaCha8Rng,
+    /// Draws sizes, if they do not depend on what else is drawn.
+    sizes: Option<ChaCha8Rng>,
 }
 
 impl Source {
@@ -151,6 +153,7 @@ impl Source {
             next_number: 0,
             next_at,
             rng,
+            sizes: None,
         }
     }
 
@@ -167,6 +170,11 @@ impl Source {
     /// Makes key frames so many times larger than others.
     pub const fn set_key_frame_times(&mut self, times: usize) {
         self.key_frame_times = times;
+    }
+
+    /// Draws sizes from a generator of their own: then a key frame more or less changes the size of no other frame.
+    pub fn set_sizes(&mut self, rng: ChaCha8Rng) {
+        self.sizes = Some(rng);
     }
 
     /// Makes frames of this mean size from now on.
@@ -206,7 +214,8 @@ impl Source {
     }
 
     fn content(&mut self, times: usize) -> Vec<u8> {
-        let bytes = self.rng.random_range(self.mean_bytes / 2..=self.mean_bytes * 3 / 2) * times;
+        let sizes = self.sizes.as_mut().unwrap_or(&mut self.rng);
+        let bytes = sizes.random_range(self.mean_bytes / 2..=self.mean_bytes * 3 / 2) * times;
         let mut data = vec![0; bytes.max(KEY_FRAME_HEAD.len() + 1)];
         self.rng.fill_bytes(&mut data);
         data
