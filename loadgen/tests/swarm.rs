@@ -87,8 +87,9 @@ async fn loss_is_a_broken_promise_unless_it_is_allowed() {
     let network = Network { down: link("loss=3%"), ..Network::default() };
     let deployment = Deployment::at(Ipv4Addr::LOCALHOST.into(), Some(network)).await;
     let report = run(deployment.config(3, 2)).await;
-    assert!(!report.ok && report.rtp_lost > 0 && report.frames_missing > 0, "{report:#?}");
-    assert!(report.frames_missing <= report.rtp_lost && report.frames_corrupt == 0, "{report:#?}");
+    // Nearly all of it comes again.
+    assert!(!report.ok && report.rtp_lost > 0 && report.frames_missing < report.rtp_lost, "{report:#?}");
+    assert_eq!((report.frames_corrupt, report.frames_unknown), (0, 0));
     assert!(report.errors[0].contains("RTP packets were lost"), "{:?}", report.errors);
     let report = run(SwarmConfig { allow_loss_percent: 20.0, ..deployment.config(3, 2) }).await;
     assert!(report.ok && report.rtp_lost > 0, "{report:#?}");

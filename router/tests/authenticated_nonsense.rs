@@ -25,6 +25,8 @@ enum Nonsense {
     App { subtype: u8, body: Vec<u8> },
     /// A well-formed wish for random slots.
     Wanted { version: u32, page: u8, pages: u8, slots: Vec<(u16, u32, bool)> },
+    /// A request for packets of a slot, or of any SSRC.
+    Nack { slot: Result<u16, u32>, lost: Vec<u16> },
     /// A key frame request for any SSRC.
     Pli(u32),
     /// A report about any SSRC.
@@ -62,6 +64,11 @@ fn nonsense() -> impl Strategy<Value = Nonsense> {
                 pages,
                 slots
             }),
+        (
+            prop_oneof![(0..70u16).prop_map(Ok), any::<u32>().prop_map(Err)],
+            prop::collection::vec(any::<u16>(), 1..200)
+        )
+            .prop_map(|(slot, lost)| Nonsense::Nack { slot, lost }),
         any::<u32>().prop_map(Nonsense::Pli),
         (any::<u32>(), any::<u32>(), any::<u32>()).prop_map(|(ssrc, last_sr, delay)| Nonsense::Report {
             ssrc,
@@ -132,6 +139,14 @@ impl Villain {
                 let header = PageHeader { version: *version, page: *page, pages: *pages };
                 let mut compound = CompoundWriter::new(&mut plain);
                 let _full = write_message(&mut compound, control, &OutMessage::Wanted(header, &slots));
+                let len = compound.finish();
+                self.seal_compound(&plain[..len])
+            }
+            Nonsense::Nack { slot, lost } => {
+                let down = lab.client(VILLAIN).ticket.downlink.ssrcs.base();
+                let ssrc = slot.map_or_else(|any| any, |slot| down + 4 + 4 * u32::from(slot));
+                let mut compound = CompoundWriter::new(&mut plain);
+                compound.nack(control, ssrc, lost).unwrap();
                 let len = compound.finish();
                 self.seal_compound(&plain[..len])
             }

@@ -13,6 +13,7 @@ pub mod feedback;
 pub mod fuzzing;
 pub mod payload_type;
 pub mod reception;
+pub mod repair;
 pub mod rtcp;
 pub mod rtp;
 pub mod signaling;

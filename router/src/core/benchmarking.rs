@@ -76,7 +76,7 @@ impl Decision {
     /// The index on the uplink of what left with this sequence number: what a NACK asks for.
     #[must_use]
     pub fn look_up(&self, sequence_number: u16) -> Option<u64> {
-        self.rewriter.source_of(sequence_number).map(|(_, index)| index)
+        self.rewriter.source_of(sequence_number).map(|origin| origin.index)
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a shard counted: plain numbers, published as a snapshot.
 
+use super::resends::ResendRefusal;
+
 /// Why something was dropped or refused. Every drop has exactly one reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
@@ -28,8 +30,10 @@ pub enum DropReason {
     NotEncrypted,
     /// RTP on a stream that no published track declared.
     UndeclaredStream,
-    /// RTP on an RTX or FEC SSRC, which this version does not take from clients.
+    /// RTP on a FEC SSRC, which this version does not take from clients.
     UnsupportedRole,
+    /// RTX of a packet that is not missing: it came meanwhile, was given up, or nobody asked.
+    UselessResend,
     /// RTP whose payload type is not the track's.
     WrongPayloadType,
     /// Video without frame marking.
@@ -67,7 +71,7 @@ impl DropReason {
     pub const COUNT: usize = Self::ALL.len();
 
     /// All reasons, in order of their numbers.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::Runt,
         Self::UnknownClass,
         Self::Oversize,
@@ -81,6 +85,7 @@ impl DropReason {
         Self::NotEncrypted,
         Self::UndeclaredStream,
         Self::UnsupportedRole,
+        Self::UselessResend,
         Self::WrongPayloadType,
         Self::MissingFrameMarking,
         Self::PoolFull,
@@ -115,6 +120,7 @@ impl DropReason {
             Self::NotEncrypted => "not_encrypted",
             Self::UndeclaredStream => "undeclared_stream",
             Self::UnsupportedRole => "unsupported_role",
+            Self::UselessResend => "useless_resend",
             Self::WrongPayloadType => "wrong_payload_type",
             Self::MissingFrameMarking => "missing_frame_marking",
             Self::PoolFull => "pool_full",
@@ -159,6 +165,24 @@ pub struct Counters {
     pub bytes_out: u64,
     /// RTP packets missing on uplinks, by sequence number.
     pub rtp_lost_in: u64,
+    /// NACKs that receivers sent, one per stream.
+    pub nacks_in: u64,
+    /// Packets that they asked for.
+    pub packets_asked_in: u64,
+    /// NACKs sent to publishers, one per stream.
+    pub nacks_out: u64,
+    /// Packets that publishers were asked for.
+    pub packets_asked_out: u64,
+    /// Packets missing on uplinks that were given up.
+    pub packets_given_up: u64,
+    /// Gaps on uplinks that were too wide to be repaired.
+    pub losses_skipped: u64,
+    /// RTX packets that brought what was missing on an uplink.
+    pub rtx_in: u64,
+    /// RTX packets sealed for receivers. Not among [`Self::rtp_out`].
+    pub rtx_out: u64,
+    /// Their UDP payload bytes.
+    pub rtx_bytes_out: u64,
     /// Key frame requests that receivers made.
     pub key_frame_requests_in: u64,
     /// Key frame requests sent to publishers.
@@ -192,6 +216,7 @@ pub struct Counters {
     /// Times that a receiver's bitrate was shared over its slots.
     pub allocations: u64,
     drops: [u64; DropReason::COUNT],
+    resends_refused: [u64; ResendRefusal::COUNT],
 }
 
 impl Default for Counters {
@@ -208,6 +233,15 @@ impl Default for Counters {
             feedback_in: 0,
             bytes_out: 0,
             rtp_lost_in: 0,
+            nacks_in: 0,
+            packets_asked_in: 0,
+            nacks_out: 0,
+            packets_asked_out: 0,
+            packets_given_up: 0,
+            losses_skipped: 0,
+            rtx_in: 0,
+            rtx_out: 0,
+            rtx_bytes_out: 0,
             key_frame_requests_in: 0,
             key_frame_requests_out: 0,
             sessions_opened: 0,
@@ -225,6 +259,7 @@ impl Default for Counters {
             policy_changes: 0,
             allocations: 0,
             drops: [0; DropReason::COUNT],
+            resends_refused: [0; ResendRefusal::COUNT],
         }
     }
 }
@@ -239,6 +274,17 @@ impl Counters {
     #[must_use]
     pub const fn dropped(&self, reason: DropReason) -> u64 {
         self.drops[reason as usize]
+    }
+
+    /// Counts a packet that is not sent again.
+    pub const fn refuse_resend(&mut self, reason: ResendRefusal) {
+        self.resends_refused[reason as usize] += 1;
+    }
+
+    /// Packets that were asked for and not sent again for `reason`.
+    #[must_use]
+    pub const fn resends_refused(&self, reason: ResendRefusal) -> u64 {
+        self.resends_refused[reason as usize]
     }
 }
 

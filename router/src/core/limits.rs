@@ -110,6 +110,20 @@ pub const CLOSE_REPEATS: u8 = 3;
 pub const MAX_PENDING_PONGS: usize = 4;
 /// Acknowledgements that wait for the next control datagram: two states of 16 pages.
 pub const MAX_PENDING_ACKS: usize = 32;
+/// Packets of one session that wait to be sent again: what its share of bytes pays for at once.
+pub const MAX_WAITING_RESENDS: usize = 128;
+/// Packets that a session may ask for again per tick and are looked up: 20 % loss of ten times what a gallery brings.
+pub const MAX_ASKED_PER_TICK: u16 = 512;
+/// Packets that are sent again to one session at once: as many as of a frame.
+pub const RESEND_QUANTUM_PACKETS: usize = 10;
+/// The next ones follow so much later: at 48 Mbit/s, which does not flood the link that has just lost something.
+pub const RESEND_INTERVAL: Duration = Duration::from_millis(2);
+/// Encodings with losses are looked at no more often than this: packets that are missing for one reason are asked for together.
+pub const LOSS_INTERVAL: Duration = Duration::from_millis(2);
+/// A video packet that was missed for so long is of no use to any receiver: as long as receivers wait for one themselves.
+pub const VIDEO_REPAIR_TIME: Duration = Duration::from_millis(500);
+/// The same for sound, which does not wait.
+pub const AUDIO_REPAIR_TIME: Duration = Duration::from_millis(150);
 /// A sequence gap that is handed on to receivers as it is. Above it the slot continues without a gap, so that a publisher
 /// who jumps cannot push a receiver's roll-over guess (RFC 3711 section 3.3.1) off.
 pub const MAX_FORWARDED_GAP: u64 = 512;

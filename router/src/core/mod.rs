@@ -32,6 +32,7 @@ pub mod limits;
 mod path;
 mod policy;
 mod pool;
+mod resends;
 mod rewrite;
 mod room;
 mod session;
@@ -45,6 +46,7 @@ pub use self::counters::{Counters, DropReason};
 pub use self::ids::SessionName;
 pub use self::path::Path;
 pub use self::policy::{DEFAULT_VIDEOS_PER_RECEIVER, DEFAULT_VOICES, MAX_VOICES, Policy, Preset};
+pub use self::resends::ResendRefusal;
 pub use self::shard::{
     Command, DatagramMeta, Drained, EndReason, Event, OpenRefused, OpenRequest, Rights, SessionQuality,
     Shard, ShardConfig, ShardGauges,

@@ -5,6 +5,7 @@ use sluice_wire::descriptor::{Descriptors, vp8};
 use sluice_wire::ext::FrameMarking;
 use sluice_wire::payload_type::PayloadType;
 use sluice_wire::reception::Reception;
+use sluice_wire::repair::LossDetector;
 use sluice_wire::time::Time;
 use sluice_wire::track::{TrackId, TrackKind, TrackNumber};
 
@@ -78,6 +79,10 @@ pub(crate) struct Encoding {
     /// Subscribers before this one have got those packets.
     pub(crate) flushed_subscribers: usize,
     pub(crate) stats: Reception,
+    /// What is missing of it, while anybody wants it.
+    pub(crate) losses: LossDetector,
+    /// It is in the shard's list of encodings with losses.
+    pub(crate) is_lossy: bool,
     pub(crate) key_frames: KeyFrameLimiter,
     /// What each layer brings, whether or not anybody wants it.
     pub(crate) rates: LayerRates,
@@ -107,6 +112,8 @@ impl Encoding {
             flushing: 0,
             flushed_subscribers: 0,
             stats: Reception::default(),
+            losses: LossDetector::new(),
+            is_lossy: false,
             key_frames: KeyFrameLimiter::default(),
             rates: LayerRates::default(),
             last_sign: now,

@@ -7,7 +7,7 @@ use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
-use crate::core::DropReason;
+use crate::core::{DropReason, ResendRefusal};
 use crate::io::SendDrop;
 use crate::shell::{ControlStatus, Gallery, ROUND_BOUNDS, ShardSnapshot};
 
@@ -20,7 +20,7 @@ pub(super) struct RouterCollector {
 type Number = fn(&ShardSnapshot) -> u64;
 
 /// Name (without the `_total` that the encoder adds), help, and where the number is.
-const COUNTERS: [(&str, &str, Number); 36] = [
+const COUNTERS: [(&str, &str, Number); 45] = [
     ("datagrams_received", "Datagrams handed to the shard", |s| s.counters.datagrams_in),
     ("received_bytes", "UDP payload received", |s| s.counters.bytes_in),
     ("sent_bytes", "UDP payload sealed for sending", |s| s.counters.bytes_out),
@@ -32,6 +32,15 @@ const COUNTERS: [(&str, &str, Number); 36] = [
     ("paced_packets", "RTP packets that waited for a receiver's pacer", |s| s.counters.paced),
     ("feedback_received", "Feedback messages of receivers", |s| s.counters.feedback_in),
     ("rtp_lost", "RTP packets missing on uplinks", |s| s.counters.rtp_lost_in),
+    ("nacks_received", "NACKs of receivers, one per stream", |s| s.counters.nacks_in),
+    ("nacked_packets", "Packets that receivers asked for again", |s| s.counters.packets_asked_in),
+    ("nacks_sent", "NACKs to publishers, one per stream", |s| s.counters.nacks_out),
+    ("requested_packets", "Packets that publishers were asked for again", |s| s.counters.packets_asked_out),
+    ("rtp_given_up", "RTP packets missing on uplinks that were given up", |s| s.counters.packets_given_up),
+    ("rtp_gaps_skipped", "Gaps on uplinks too wide to be repaired", |s| s.counters.losses_skipped),
+    ("rtx_received", "RTX packets that brought what was missing", |s| s.counters.rtx_in),
+    ("rtx_sent", "RTX packets sealed for receivers", |s| s.counters.rtx_out),
+    ("rtx_sent_bytes", "UDP payload of RTX packets", |s| s.counters.rtx_bytes_out),
     ("key_frame_requests_received", "Key frames asked for by receivers", |s| {
         s.counters.key_frame_requests_in
     }),
@@ -87,6 +96,8 @@ impl Collector for RouterCollector {
             }
         }
         encode_reasons(&mut encoder, "dropped", "Datagrams and events dropped", shards, &drops())?;
+        let help = "Packets that were asked for and not sent again";
+        encode_reasons(&mut encoder, "resends_refused", help, shards, &refusals())?;
         encode_reasons(&mut encoder, "send_dropped", "Datagrams not sent", shards, &send_drops())?;
         encode_time(&mut encoder, shards)?;
         match snapshot.control {
@@ -118,6 +129,13 @@ fn drops() -> Vec<Reason> {
         (reason.name(), Box::new(move |shard| shard.counters.dropped(reason)))
     };
     DropReason::ALL.map(reason).into()
+}
+
+fn refusals() -> Vec<Reason> {
+    let reason = |reason: ResendRefusal| -> Reason {
+        (reason.name(), Box::new(move |shard| shard.counters.resends_refused(reason)))
+    };
+    ResendRefusal::ALL.map(reason).into()
 }
 
 fn send_drops() -> Vec<Reason> {

@@ -27,6 +27,8 @@ use sluice_wire::track::{ParticipantId, TrackKind, TrackNumber};
 
 pub const SHARD: u8 = 3;
 const STEP: Duration = Duration::from_millis(5);
+/// With a network between, time passes in smaller steps.
+const NETWORK_STEP: Duration = Duration::from_millis(1);
 
 /// A client and its person's microphone and camera.
 pub struct Client {
@@ -35,6 +37,8 @@ pub struct Client {
     pub address: SocketAddr,
     pub session: ClientSession,
     pub frames: Vec<ReceivedFrame>,
+    /// When each of them was given.
+    pub given_at: Vec<Time>,
     pub shown: BTreeMap<u16, ShownSlot>,
     pub events: Vec<ClientEvent>,
     /// Nothing is sent or received any more.
@@ -45,6 +49,54 @@ pub struct Client {
     /// What the router told last of each encoding, and of the speakers.
     pub demand: BTreeMap<(TrackNumber, u8), Demand>,
     pub speakers: Vec<Speaker>,
+}
+
+/// What lies between clients and router, both ways: a delay, and loss by chance.
+pub struct Network {
+    pub delay: Duration,
+    /// To the router and from it.
+    pub loss_percent: (u64, u64),
+    /// What one client is sent is lost so often instead.
+    pub loss_to: Option<(SocketAddr, u64)>,
+    /// Of the generator of chances.
+    pub state: u64,
+    /// In order of arrival; `None` is the router.
+    in_flight: BTreeMap<(Time, u64), (Option<SocketAddr>, SocketAddr, Vec<u8>)>,
+    pub sent: u64,
+    pub lost: u64,
+}
+
+impl Network {
+    pub fn new(delay_ms: u64, seed: u64) -> Self {
+        let delay = Duration::from_millis(delay_ms);
+        Self {
+            delay,
+            loss_percent: (0, 0),
+            loss_to: None,
+            state: seed,
+            in_flight: BTreeMap::new(),
+            sent: 0,
+            lost: 0,
+        }
+    }
+
+    fn send(&mut self, now: Time, to: Option<SocketAddr>, from: SocketAddr, datagram: &[u8]) {
+        // SplitMix64, by Sebastiano Vigna.
+        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (self.state ^ (self.state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        self.sent += 1;
+        let loss_percent = match (to, self.loss_to) {
+            (None, _) => self.loss_percent.0,
+            (Some(to), Some((bad, percent))) if to == bad => percent,
+            _ => self.loss_percent.1,
+        };
+        if (mixed >> 32) % 100 < loss_percent {
+            self.lost += 1;
+        } else {
+            self.in_flight.insert((now + self.delay, self.sent), (to, from, datagram.to_vec()));
+        }
+    }
 }
 
 /// The laboratory.
@@ -60,6 +112,10 @@ pub struct Lab {
     pub astray: BTreeMap<SocketAddr, usize>,
     /// All that the router sent, in order, if anybody listens.
     pub tap: Option<Vec<(SocketAddr, Vec<u8>)>>,
+    /// Datagrams take their time, and not all arrive.
+    pub network: Option<Network>,
+    /// Bytes of a picture of the smallest encoding.
+    pub picture_bytes: usize,
     frame_number: u64,
     /// One whose frames may be anything.
     pub villain: Option<ParticipantId>,
@@ -87,6 +143,11 @@ impl Default for Lab {
 
 impl Lab {
     pub fn new() -> Self {
+        Self::starting_at(u64::MAX)
+    }
+
+    /// A laboratory whose router uses paths at this bitrate first.
+    pub fn starting_at(start_bps: u64) -> Self {
         Self {
             now: Time::from_nanos(1_800_000_000_000_000_000),
             shard: Shard::new(
@@ -94,7 +155,7 @@ impl Lab {
                     number: SHARD,
                     addresses: vec![router()],
                     policy: Policy::default(),
-                    start_bps: u64::MAX,
+                    start_bps,
                 },
                 [7; 32],
             ),
@@ -104,6 +165,8 @@ impl Lab {
             captured: Vec::new(),
             astray: BTreeMap::new(),
             tap: None,
+            network: None,
+            picture_bytes: 900,
             frame_number: 0,
             villain: None,
             count_shard: None,
@@ -112,14 +175,24 @@ impl Lab {
 
     /// A meeting of `people` who all publish a voice and a camera and want those of all others, running for a second.
     pub fn meeting(people: u32) -> Self {
-        let mut lab = Self::new();
+        Self::meeting_behind(None, people)
+    }
+
+    /// [`Self::meeting`] behind a network.
+    pub fn meeting_behind(network: Option<Network>, people: u32) -> Self {
+        Self { network, ..Self::new() }.with_meeting(people)
+    }
+
+    /// The same in any laboratory.
+    pub fn with_meeting(mut self, people: u32) -> Self {
+        let lab = &mut self;
         for number in 1..=people {
             lab.join(number);
             lab.publish_voice_and_camera(number);
         }
         lab.want_everything();
         lab.run(1_000);
-        lab
+        self
     }
 
     pub fn open(&mut self, number: u32) -> Result<Ticket, String> {
@@ -160,6 +233,7 @@ impl Lab {
             address: ([10, 0, 0, number as u8], 4_000).into(),
             session,
             frames: Vec::new(),
+            given_at: Vec::new(),
             shown: BTreeMap::new(),
             events: Vec::new(),
             is_dead: false,
@@ -200,7 +274,7 @@ impl Lab {
                 self.produce();
             }
             self.settle();
-            self.now += STEP;
+            self.now += if self.network.is_some() { NETWORK_STEP } else { STEP };
         }
     }
 
@@ -218,8 +292,13 @@ impl Lab {
                         || client.wants_key_frame.contains(&(TrackNumber::CAMERA, encoding))
                         || client.session.stats().frames_sent < 6;
                     client.wants_key_frame.retain(|wanted| *wanted != (TrackNumber::CAMERA, encoding));
-                    let picture =
-                        picture(client.id, encoding, number, 900 * (usize::from(encoding) + 1), key);
+                    let picture = picture(
+                        client.id,
+                        encoding,
+                        number,
+                        self.picture_bytes * (usize::from(encoding) + 1),
+                        key,
+                    );
                     let _unpublished =
                         send(&mut client.session, now, TrackNumber::CAMERA, encoding, &picture, key);
                 }
@@ -242,7 +321,7 @@ impl Lab {
     pub fn settle(&mut self) {
         for round in 0.. {
             assert!(round < 100, "datagrams breed datagrams without end");
-            let mut moved = false;
+            let mut moved = self.arrive();
             for index in 0..self.clients.len() {
                 moved |= self.drain_client(index);
             }
@@ -257,6 +336,25 @@ impl Lab {
         }
     }
 
+    /// Hands over what has crossed the network.
+    fn arrive(&mut self) -> bool {
+        let mut moved = false;
+        while let Some(network) = &mut self.network
+            && let Some(entry) = network.in_flight.first_entry().filter(|entry| entry.key().0 <= self.now)
+        {
+            moved = true;
+            let (to, from, datagram) = entry.remove();
+            match to {
+                None => self.inject(from, &datagram),
+                Some(to) => {
+                    let client = self.clients.iter_mut().find(|client| client.address == to);
+                    client.unwrap().session.handle_datagram(self.now, from, &datagram);
+                }
+            }
+        }
+        moved
+    }
+
     fn drain_client(&mut self, index: usize) -> bool {
         let client = &mut self.clients[index];
         if client.is_dead {
@@ -267,7 +365,10 @@ impl Lab {
         }
         while let Some(event) = client.session.poll_event() {
             match event {
-                ClientEvent::Frame(frame) => client.frames.push(*frame),
+                ClientEvent::Frame(frame) => {
+                    client.frames.push(*frame);
+                    client.given_at.push(self.now);
+                }
                 ClientEvent::Shown(slot) => drop(client.shown.insert(slot.slot, slot)),
                 ClientEvent::KeyFrameRequested { track, encoding } => {
                     client.wants_key_frame.push((track, encoding))
@@ -286,7 +387,10 @@ impl Lab {
         }
         let moved = !sent.is_empty();
         for (from, datagram) in sent {
-            self.inject(from, &datagram);
+            match &mut self.network {
+                Some(network) => network.send(self.now, None, from, &datagram),
+                None => self.inject(from, &datagram),
+            }
             self.captured.push((from, datagram));
         }
         moved
@@ -316,7 +420,10 @@ impl Lab {
                     None => *self.astray.entry(to).or_default() += transmit.contents.len(),
                     Some(client) => {
                         for datagram in transmit.datagrams() {
-                            client.session.handle_datagram(self.now, router(), datagram);
+                            match &mut self.network {
+                                Some(network) => network.send(self.now, Some(to), router(), datagram),
+                                None => client.session.handle_datagram(self.now, router(), datagram),
+                            }
                         }
                     }
                 }

@@ -94,9 +94,18 @@ impl Conference {
             self.settle()?;
         }
         self.run_until(START + TROUBLE_UNTIL + RECOVERY)?;
-        self.judge_recovery().map_err(|what| self.violation(what))?;
+        self.judge_recovery().map_err(|what| self.violation(what + &self.paths()))?;
         self.run_until(START + END)?;
-        self.judge().map_err(|what| self.violation(what))
+        self.judge().map_err(|what| self.violation(what + &self.paths()))
+    }
+
+    /// What the router thinks of everybody's path, for who looks into a violation.
+    fn paths(&self) -> String {
+        let path = |person: &Participant| {
+            let quality = self.router.quality(person.id)?;
+            Some(format!("\n{:?}: {quality:?}", person.id))
+        };
+        self.people.values().filter_map(path).collect()
     }
 
     fn violation(&self, what: String) -> Violation {

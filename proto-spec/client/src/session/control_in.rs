@@ -50,10 +50,10 @@ impl ClientSession {
             }
             Packet::Pli(pli) => self.handle_key_frame_request(pli.media_ssrc),
             Packet::Fir(fir) => fir.entries().for_each(|entry| self.handle_key_frame_request(entry.ssrc)),
+            Packet::Nack(nack) => self.handle_nack(now, nack),
             Packet::App(app) => self.handle_app(now, from, app),
             Packet::Sdes(_)
             | Packet::Bye(_)
-            | Packet::Nack(_)
             | Packet::TransportCc(_)
             | Packet::Remb(_)
             | Packet::Unknown { .. } => {}
@@ -69,7 +69,17 @@ impl ClientSession {
         // More delay than time has passed is nonsense.
         if block.delay_since_last_sr <= elapsed && round_trip < 60 << 16 {
             let sample = Duration::from_nanos(u64::from(round_trip) * 1_000_000_000 / 65_536);
-            self.rtt = Some(self.rtt.map_or(sample, |rtt| (rtt * 7 + sample) / 8));
+            self.note_rtt(sample);
+        }
+    }
+
+    fn note_rtt(&mut self, sample: Duration) {
+        self.rtt = Some(self.rtt.map_or(sample, |rtt| (rtt * 7 + sample) / 8));
+    }
+
+    fn handle_pong(&mut self, now: Time, token: u64) {
+        if let Some((_, sent_at)) = self.ping.take_if(|(sent, _)| *sent == token) {
+            self.note_rtt(now.saturating_since(sent_at));
         }
     }
 
@@ -103,8 +113,9 @@ impl ClientSession {
         match message {
             Message::Ping(token) => self.echo(from, Echo::Pong(token)),
             Message::PathChallenge(data) => self.echo(from, Echo::PathResponse(data)),
-            // Any authenticated datagram is the sign of life that a pong stands for; only clients move.
-            Message::Pong(_) | Message::PathResponse(_) | Message::Move => {}
+            Message::Pong(token) => self.handle_pong(now, token),
+            // Only routers ask who is there; only clients move.
+            Message::PathResponse(_) | Message::Move => {}
             Message::Close(code) => self.handle_close(now, code),
             Message::Ack(acks) => acks.entries().for_each(|ack| self.handle_ack(ack)),
             Message::Page(page) => self.handle_page(&page),

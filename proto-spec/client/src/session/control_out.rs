@@ -58,6 +58,7 @@ impl ClientSession {
             }
             self.tend_receivers(now);
         }
+        self.tend_repair(now);
         self.send_states(now);
         if is_tick {
             self.send_duties(now);
@@ -143,6 +144,7 @@ impl ClientSession {
         let wants_move = self.liveness.take_move(now);
         let sign = self.liveness.take_sign(now);
         let token = (sign == Some(Sign::Ping)).then(|| self.rng.next_u64());
+        self.ping = token.map(|token| (token, now)).or(self.ping);
         let remote = self.remote;
         if asked.is_empty() && !wants_move && sign.is_none() {
             return;

@@ -88,8 +88,10 @@ pub struct SlotStats {
     pub packets: u64,
     /// UDP payload bytes of the datagrams that they came in.
     pub bytes: u64,
-    /// RTP packets that the slot's sequence lacks.
+    /// RTP packets that the slot's sequence lacks, whether or not they came by repair.
     pub packets_missing: u64,
+    /// RTP packets that came by repair.
+    pub packets_recovered: u64,
     /// Frames that arrived whole.
     pub frames: u64,
     /// Of these, frames that cannot be decoded, since something that they depend on did not come.
@@ -116,10 +118,26 @@ pub struct SessionStats {
     pub padding_received: u64,
     /// UDP payload bytes of all datagrams sent.
     pub bytes_sent: u64,
-    /// RTP packets that authenticated.
+    /// RTP packets that authenticated, without those sent again.
     pub rtp_received: u64,
-    /// RTP packets that the slots' sequences lack.
+    /// RTP packets that the slots' sequences lack, whether or not they came by repair.
     pub rtp_lost: u64,
+    /// RTP packets that came by repair.
+    pub rtp_recovered: u64,
+    /// RTP packets that were missing and that nothing waits for any more.
+    pub rtp_given_up: u64,
+    /// NACKs sent, one per slot.
+    pub nacks_sent: u64,
+    /// Packets asked for in them.
+    pub packets_nacked: u64,
+    /// RTX packets that came for nothing: what they carry was there.
+    pub rtx_useless: u64,
+    /// NACKs of the router, one per stream.
+    pub nacks_received: u64,
+    /// Packets sent again.
+    pub rtx_sent: u64,
+    /// Packets that the router asked for and that were not sent again: too old, or too often.
+    pub resends_refused: u64,
     /// SRTCP datagrams sent.
     pub rtcp_sent: u64,
     /// SRTCP datagrams that authenticated.

@@ -10,6 +10,7 @@ use sluice_wire::rtp::{BufferTooSmall, RtpHeader};
 use sluice_wire::ssrc::{StreamIndex, StreamRole};
 use sluice_wire::time::Time;
 
+use super::publish::UplinkTrack;
 use super::{ClientSession, Event, Phase};
 
 /// Bit/s at which the uplink is first used.
@@ -22,6 +23,8 @@ const MAX_BPS: u64 = 20_000_000;
 const NEWS_PART: u64 = 20;
 /// Bytes of a packet of padding, with its header and tag.
 const PADDING_BYTES: usize = 1_150;
+/// What may be sent is probed for with this margin, in hundredths: headers, repair, and what an encoder exceeds.
+const WANTED_PERCENT: u64 = 125;
 /// A burst of a probe: as the clock of most senders ticks.
 const PROBE_INTERVAL: Duration = Duration::from_millis(4);
 /// Room for a header with one extension.
@@ -46,6 +49,8 @@ pub(super) struct Congestion {
     next_padding_index: u64,
     /// The target that the caller was told.
     told_bps: u64,
+    /// Something was learnt, or sent for the first time: it may be time for a probe.
+    may_probe: bool,
     has_feedback: bool,
 }
 
@@ -58,6 +63,7 @@ impl Congestion {
             probing: None,
             next_padding_index: 0,
             told_bps: START_BPS,
+            may_probe: true,
             has_feedback: false,
         }
     }
@@ -114,13 +120,9 @@ impl ClientSession {
         self.congestion.stats()
     }
 
-    /// Says how much the caller could use of the uplink at most, in bit/s: nothing beyond that is probed for.
-    pub const fn set_uplink_wanted(&mut self, bits_per_second: u64) {
-        self.congestion.controller.set_wanted_bps(bits_per_second);
-    }
-
     pub(super) fn handle_feedback(&mut self, now: Time, feedback: &Feedback<'_>) {
         self.congestion.has_feedback = true;
+        self.congestion.may_probe = true;
         self.congestion.controller.on_feedback(feedback, now);
         self.tell_uplink_bitrate();
     }
@@ -160,7 +162,10 @@ impl ClientSession {
 
     /// Probes the uplink while media is sent: who sends nothing needs to know nothing.
     fn probe(&mut self, now: Time) {
-        if self.congestion.probing.is_none() && self.phase == Phase::Open && self.stats.frames_sent > 0 {
+        let has_media = self.phase == Phase::Open && self.stats.frames_sent > 0;
+        if has_media && self.congestion.probing.is_none() && std::mem::take(&mut self.congestion.may_probe) {
+            let wanted_bps = self.wanted_of_uplink_bps() * WANTED_PERCENT / 100;
+            self.congestion.controller.set_wanted_bps(wanted_bps);
             let cluster = self.congestion.controller.next_probe(now);
             self.congestion.probing =
                 cluster.map(|cluster| Probing { cluster, packets: 0, bytes: 0, next_at: now });
@@ -168,13 +173,28 @@ impl ClientSession {
         let Some(probing) = self.congestion.probing.as_mut().filter(|probing| probing.next_at <= now) else {
             return;
         };
-        probing.next_at = now + PROBE_INTERVAL;
-        let burst = probing.cluster.rate_bps * PROBE_INTERVAL.as_millis() as u64 / 8_000;
-        for _ in 0..burst.div_ceil(PADDING_BYTES as u64).max(1) {
+        let time_of = |packets: u64| {
+            Duration::from_nanos(
+                packets * PADDING_BYTES as u64 * 8_000_000_000 / probing.cluster.rate_bps.max(1),
+            )
+        };
+        let burst = (PROBE_INTERVAL.as_nanos() / time_of(1).as_nanos().max(1)).max(1) as u64;
+        probing.next_at = now + time_of(burst);
+        for _ in 0..burst {
             if self.congestion.probing.is_none() || !self.send_padding(now) {
                 break;
             }
         }
+    }
+
+    /// The most that all encodings send that anybody wants, bit/s.
+    fn wanted_of_uplink_bps(&self) -> u64 {
+        let of_track = |track: &UplinkTrack| -> u64 {
+            let declared = track.declared.encodings.as_slice().iter();
+            let wanted = declared.zip(&track.encodings).filter(|(_, encoding)| encoding.is_wanted());
+            wanted.map(|(declared, _)| u64::from(declared.max_bitrate_bps)).sum()
+        };
+        self.tracks.iter().filter(|track| !track.declared.muted).map(of_track).sum()
     }
 
     /// Sends a packet that says nothing but whether it arrived; `false` if too much waits.
@@ -205,6 +225,7 @@ impl ClientSession {
         }
         self.congestion.next_padding_index += 1;
         self.on_rtp_sent(now, sealed);
+        self.stats.rtp_sent += 1;
         self.stats.padding_sent += 1;
         true
     }
@@ -213,7 +234,6 @@ impl ClientSession {
     pub(super) fn on_rtp_sent(&mut self, now: Time, len: usize) {
         self.congestion.on_sent(now, self.next_transport, len);
         self.next_transport = self.next_transport.wrapping_add(1);
-        self.stats.rtp_sent += 1;
         self.stats.bytes_sent += len as u64;
     }
 }

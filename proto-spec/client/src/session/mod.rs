@@ -17,6 +17,8 @@ mod liveness;
 mod out_queue;
 mod publish;
 mod receive;
+mod repair;
+mod sent;
 mod source;
 mod states_in;
 mod uplink;
@@ -29,6 +31,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sluice_wire::classify::{Class, classify};
 use sluice_wire::control::{AckEntry, CloseCode, ShownSlot, WANTED_PER_PAGE, WantedSlot};
+use sluice_wire::repair::ResendBook;
 use sluice_wire::srtp::{Cryptex, InboundSrtp, KeyError, OpenError, OutboundSrtp};
 use sluice_wire::ssrc::SsrcBlock;
 use sluice_wire::state_sync::PageOutbox;
@@ -111,6 +114,12 @@ pub struct ClientSession {
     acks: Vec<AckEntry>,
     echoes: Vec<(SocketAddr, Echo)>,
     next_report: Time,
+    /// When something that is missing is to be asked for or given up.
+    next_repair: Time,
+    /// What the router was sent again.
+    resends: ResendBook,
+    /// The last ping that is not answered, and when it was sent.
+    ping: Option<(u64, Time)>,
     /// The most that this end wants to receive, bit/s, and when that is said next; `None` until there is a limit.
     receive_limit: Option<(u64, Time)>,
     out: OutQueue,
@@ -155,6 +164,9 @@ impl ClientSession {
             acks: Vec::new(),
             echoes: Vec::new(),
             next_report: now + control_out::REPORT_INTERVAL,
+            next_repair: Time::MAX,
+            resends: ResendBook::new(),
+            ping: None,
             receive_limit: None,
             out: OutQueue::default(),
             events: VecDeque::new(),
@@ -267,7 +279,9 @@ impl ClientSession {
             Phase::Closing { next_at, .. } => Some(next_at),
             Phase::Open => {
                 let pages = [self.published.next_at(), self.wanted.next_at()].into_iter().flatten();
-                pages.chain([self.liveness.next_tick()]).chain(self.congestion.poll_timeout()).min()
+                let others =
+                    [Some(self.liveness.next_tick()), Some(self.next_repair), self.congestion.poll_timeout()];
+                pages.chain(others.into_iter().flatten()).min()
             }
         }
     }
@@ -292,7 +306,7 @@ impl ClientSession {
         self.downlink.streams() - 1
     }
 
-    /// Smoothed round-trip time to the router by sender and receiver reports.
+    /// Smoothed round-trip time to the router by sender and receiver reports, and by pings.
     #[must_use]
     pub const fn rtt(&self) -> Option<Duration> {
         self.rtt

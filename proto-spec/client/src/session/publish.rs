@@ -12,6 +12,7 @@ use sluice_wire::time::Time;
 use sluice_wire::track::{TrackKind, TrackNumber};
 
 use super::gate::Gate;
+use super::sent::SentPacket;
 use super::{ClientSession, MAX_DATAGRAM_BYTES, Phase};
 use crate::media::Codec;
 use crate::media::packetize::{FrameLayer, PacketizeError, Packetizer};
@@ -116,6 +117,13 @@ pub(super) struct Publication {
     /// What the router last said of it.
     pub(super) demand: Option<Demand>,
     packetizer: Packetizer,
+}
+
+impl Publication {
+    /// Whether anybody wants it, as far as the router has said.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.demand.is_none_or(|demand| demand.temporal_layers > 0)
+    }
 }
 
 /// A published track at work.
@@ -304,9 +312,8 @@ impl ClientSession {
         let tl0_pic_idx = fragments.tl0_pic_idx();
         let level = frame.audio_level.unwrap_or(AudioLevel::SILENCE);
         let mut packets = 0;
-        let mut payload = Vec::with_capacity(budget);
         for fragment in fragments {
-            payload.clear();
+            let mut payload = stream.sent.buffer();
             fragment.append_to(&mut payload);
             let marking = is_video.then_some(FrameMarking {
                 start: fragment.first,
@@ -319,20 +326,21 @@ impl ClientSession {
                 tl0_pic_idx,
             });
             let index = stream.take_index();
+            let marker = is_video && fragment.last;
+            let extensions = MediaExtensions {
+                audio_level: (!is_video).then_some(AudioLevel { voice: level < AudioLevel::SILENCE, level }),
+                transport_sequence: Some(self.next_transport),
+                frame_marking: marking,
+                capture_time: Some(CaptureTime(frame.captured_at.to_ntp())),
+            };
             let header = RtpHeader {
-                marker: is_video && fragment.last,
+                marker,
                 payload_type: track.declared.payload_type as u8,
                 sequence_number: index as u16,
                 timestamp,
                 ssrc,
                 csrcs: &[],
-                extensions: &MediaExtensions {
-                    audio_level: (!is_video)
-                        .then_some(AudioLevel { voice: level < AudioLevel::SILENCE, level }),
-                    transport_sequence: Some(self.next_transport),
-                    frame_marking: marking,
-                    capture_time: Some(CaptureTime(frame.captured_at.to_ntp())),
-                },
+                extensions: &extensions,
             };
             let mut header_bytes = [0; MAX_HEADER_BYTES];
             let header_len = header.write(&mut header_bytes).map_err(|_| SendError::Queue)?;
@@ -344,6 +352,7 @@ impl ClientSession {
             stream.note_sent(now, payload.len(), track.codec.clock_rate_hz());
             self.congestion.on_sent(now, self.next_transport, sealed);
             self.next_transport = self.next_transport.wrapping_add(1);
+            stream.sent.keep(SentPacket { index, at: now, marker, timestamp, extensions, payload });
             self.stats.rtp_sent += 1;
             self.stats.bytes_sent += sealed as u64;
             packets += 1;

@@ -4,13 +4,15 @@ use sluice_wire::control::{ShownSlot, SlotStatus, Want, WantedSlot};
 use sluice_wire::ext::MediaExtensions;
 use sluice_wire::payload_type::PayloadType;
 use sluice_wire::reception::Reception;
+use sluice_wire::repair::{Due, LossDetector, rtx};
 use sluice_wire::rtp::RtpPacket;
 use sluice_wire::srtp::OpenError;
-use sluice_wire::ssrc::StreamRole;
+use sluice_wire::ssrc::{StreamIndex, StreamRole};
 use sluice_wire::time::Time;
 use sluice_wire::track::TrackId;
 use std::time::Duration;
 
+use super::repair::patience;
 use super::source::Source;
 use super::{ClientSession, Event, MAX_DATAGRAM_BYTES, ReceivedFrame, SessionStats, SlotStats};
 use crate::media::Codec;
@@ -32,11 +34,14 @@ struct Asked {
 pub(super) struct SlotReceiver {
     slot: u16,
     pub(super) reception: Reception,
+    losses: LossDetector,
     highest_index: Option<u64>,
     current: Option<Source>,
     /// What the slot showed before: its last packets may come late.
     previous: Option<Source>,
     last_key_frame_request: Option<Time>,
+    /// So much was lost that only a key frame helps, whatever is known of what was in it.
+    has_skipped: bool,
     /// Broken frames of sources that are forgotten.
     past_broken_frames: u64,
     asked: Option<Asked>,
@@ -53,6 +58,7 @@ impl SlotReceiver {
     fn ask(&mut self, want: Want) {
         self.asked = (want != Want::Nothing).then_some(Asked { want, at: None });
         self.stats.first_frame = None;
+        self.losses.forget();
         self.freezes.pause();
     }
 
@@ -73,13 +79,40 @@ impl SlotReceiver {
         len: usize,
         frames: &mut Vec<ReceivedFrame>,
     ) -> Result<Option<TrackId>, OpenError> {
-        let codec = PayloadType::from_u8(rtp.payload_type())
-            .and_then(Codec::from_payload_type)
-            .ok_or(OpenError::Malformed)?;
-        let track = rtp.csrcs().next().and_then(TrackId::from_bits).ok_or(OpenError::Malformed)?;
+        let (track, codec) = subject_of(rtp)?;
         self.stats.packets += 1;
         self.stats.bytes += len as u64;
         self.reception.on_packet(index, rtp.timestamp(), now, codec.clock_rate_hz());
+        self.losses.on_packet(index, now);
+        Ok(self.take(now, index, rtp, (track, codec), frames))
+    }
+
+    /// Takes in a packet that was sent again. `None` if it was not missing.
+    pub(super) fn on_recovered(
+        &mut self,
+        now: Time,
+        rtp: &RtpPacket<'_>,
+        frames: &mut Vec<ReceivedFrame>,
+    ) -> Result<Option<Option<TrackId>>, OpenError> {
+        let subject = subject_of(rtp)?;
+        let highest = self.losses.highest();
+        let index = highest.and_then(|highest| rtx::index_near(highest, rtp.sequence_number()));
+        let Some(index) = index.filter(|index| self.losses.on_recovered(*index, now)) else {
+            return Ok(None);
+        };
+        self.stats.packets_recovered += 1;
+        Ok(Some(self.take(now, index, rtp, subject, frames)))
+    }
+
+    /// Hands a packet on; frames that it completes go to `frames`. Gives the track, if it is another than before.
+    fn take(
+        &mut self,
+        now: Time,
+        index: u64,
+        rtp: &RtpPacket<'_>,
+        (track, codec): (TrackId, Codec),
+        frames: &mut Vec<ReceivedFrame>,
+    ) -> Option<TrackId> {
         let extensions = MediaExtensions::read(rtp);
         let before = frames.len();
         let changed = self.turn_to(track, codec, index, &extensions);
@@ -88,7 +121,35 @@ impl SlotReceiver {
         }
         self.highest_index = self.highest_index.max(Some(index));
         self.note_frames(now, &frames[before..]);
-        Ok(changed.then_some(track))
+        changed.then_some(track)
+    }
+
+    /// The codec of a track that the slot shows or showed before.
+    pub(super) fn codec_of(&self, track: TrackId) -> Option<Codec> {
+        let mut sources = [&self.current, &self.previous].into_iter().flatten();
+        sources.find(|source| source.track == track).map(|source| source.codec)
+    }
+
+    /// When something that is missing is to be asked for or given up.
+    pub(super) fn repair_at(&self) -> Option<Time> {
+        self.losses.poll_timeout()
+    }
+
+    /// Says what to ask for, and gives up what does not come; frames behind that go to `frames`.
+    pub(super) fn repair(
+        &mut self,
+        now: Time,
+        rtt: Duration,
+        lost: &mut [u16],
+        frames: &mut Vec<ReceivedFrame>,
+    ) -> Due {
+        let codec = self.current.as_ref().map_or(Codec::Opus, |source| source.codec);
+        let due = self.losses.due(now, rtt, patience(codec, rtt), lost);
+        self.has_skipped |= due.skip_to_key_frame && codec.is_video();
+        if due.given_up > 0 || due.skip_to_key_frame {
+            self.give_up(now, frames);
+        }
+        due
     }
 
     /// Makes the track the slot's source, if the packet says so: it is of another one, and not a straggler from before.
@@ -152,22 +213,23 @@ impl SlotReceiver {
         }
     }
 
-    /// Gives up gaps that are open for too long.
-    fn on_tick(&mut self, now: Time, frames: &mut Vec<ReceivedFrame>) {
+    /// Gives up gaps for which nothing is awaited; frames behind them go to `frames`.
+    fn give_up(&mut self, now: Time, frames: &mut Vec<ReceivedFrame>) {
         let before = frames.len();
         for source in [self.previous.as_mut(), self.current.as_mut()].into_iter().flatten() {
-            source.give_up_old_gaps(now, frames);
+            source.give_up_gaps(|index| !self.losses.waits_for(index), frames);
         }
         self.note_frames(now, &frames[before..]);
     }
 
     /// Whether to ask for a key frame now. A `true` counts as asked.
     pub(super) fn take_key_frame_request(&mut self, now: Time) -> bool {
-        let needs = self.current.as_ref().is_some_and(Source::needs_key_frame);
+        let needs = self.has_skipped || self.current.as_ref().is_some_and(Source::needs_key_frame);
         let may =
             self.last_key_frame_request.is_none_or(|last| now.saturating_since(last) >= KEY_FRAME_INTERVAL);
         if needs && may {
             self.last_key_frame_request = Some(now);
+            self.has_skipped = false;
         }
         needs && may
     }
@@ -182,6 +244,13 @@ impl SlotReceiver {
         stats.frames_broken += self.past_broken_frames + sources.map(Source::broken_frames).sum::<u64>();
         stats.frames_undecodable += self.stats.frames_undecodable;
     }
+}
+
+/// The track and the codec that a packet says it is of.
+fn subject_of(rtp: &RtpPacket<'_>) -> Result<(TrackId, Codec), OpenError> {
+    let codec = PayloadType::from_u8(rtp.payload_type()).and_then(Codec::from_payload_type);
+    let track = rtp.csrcs().next().and_then(TrackId::from_bits);
+    track.zip(codec).ok_or(OpenError::Malformed)
 }
 
 impl ClientSession {
@@ -216,39 +285,47 @@ impl ClientSession {
     pub(super) fn handle_rtp(&mut self, now: Time, datagram: &[u8]) -> Result<(), OpenError> {
         let mut plain = [0; MAX_DATAGRAM_BYTES];
         let opened = self.inbound.open_rtp(datagram, &mut plain)?;
-        self.stats.rtp_received += 1;
         let rtp = RtpPacket::parse(&plain[..opened.len]).map_err(|_| OpenError::Malformed)?;
         if let Some(sequence) = MediaExtensions::read(&rtp).transport_sequence {
             self.congestion.on_arrival(now, sequence);
         }
-        if opened.role == StreamRole::Rtx && opened.stream.0 == 0 {
+        if opened.role == StreamRole::Rtx && opened.stream == StreamIndex::CONTROL {
             self.stats.padding_received += 1;
             return Ok(());
         }
-        if opened.role != StreamRole::Media || opened.stream.0 == 0 {
-            return Err(OpenError::Malformed);
+        let Some(slot) = opened.stream.0.checked_sub(1) else { return Err(OpenError::Malformed) };
+        match opened.role {
+            StreamRole::Media => {}
+            StreamRole::Rtx => return self.handle_rtx(now, slot, &mut plain[..opened.len]),
+            StreamRole::Fec => return Err(OpenError::Malformed),
         }
-        let slot = opened.stream.0 - 1;
+        self.stats.rtp_received += 1;
         let mut frames = Vec::new();
         let receiver = self.receivers.entry(slot).or_insert_with(|| SlotReceiver::new(slot));
         let handled = receiver.on_packet(now, opened.index, &rtp, datagram.len(), &mut frames);
-        if let Ok(Some(track)) = handled {
-            self.emit(Event::SourceChanged { slot, track });
-        }
+        self.note_repair(slot);
+        self.announce_source(slot, handled.ok().flatten());
         self.deliver(frames);
         handled.map(|_| ())
+    }
+
+    /// Tells of the track that a slot shows from here on, if it is another.
+    pub(super) fn announce_source(&mut self, slot: u16, track: Option<TrackId>) {
+        if let Some(track) = track {
+            self.emit(Event::SourceChanged { slot, track });
+        }
     }
 
     /// Gives up old gaps of all slots.
     pub(super) fn tend_receivers(&mut self, now: Time) {
         let mut frames = Vec::new();
         for receiver in self.receivers.values_mut() {
-            receiver.on_tick(now, &mut frames);
+            receiver.give_up(now, &mut frames);
         }
         self.deliver(frames);
     }
 
-    fn deliver(&mut self, frames: Vec<ReceivedFrame>) {
+    pub(super) fn deliver(&mut self, frames: Vec<ReceivedFrame>) {
         for frame in frames {
             self.stats.frames_received += 1;
             self.emit(Event::Frame(Box::new(frame)));

@@ -1,7 +1,6 @@
 //! What a slot shows: the packets of one track become frames.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use sluice_wire::ext::{FrameMarking, MediaExtensions};
 use sluice_wire::rtp::RtpPacket;
@@ -13,8 +12,6 @@ use crate::media::Codec;
 use crate::media::depacketize::{AssembledFrame, Depacketizer, FrameEdges, MediaPacket};
 use crate::media::dependencies::{Dependencies, FrameFacts};
 
-/// How long a gap may stay open before what is behind it is used: longer than reordering takes on real networks.
-const GAP_TIMEOUT: Duration = Duration::from_millis(100);
 /// Frames of which something is remembered until they are whole.
 const MAX_OPEN_FRAMES: usize = 128;
 
@@ -39,8 +36,6 @@ pub(super) struct Source {
     depacketizer: Depacketizer,
     heads: VecDeque<FrameHead>,
     dependencies: Dependencies,
-    /// The index that is missing, and since when.
-    gap: Option<(u64, Time)>,
 }
 
 impl Source {
@@ -54,7 +49,6 @@ impl Source {
             depacketizer: Depacketizer::starting_at(codec, first_index),
             heads: VecDeque::new(),
             dependencies: Dependencies::default(),
-            gap: None,
         }
     }
 
@@ -91,18 +85,17 @@ impl Source {
         let mut assembled = Vec::new();
         self.depacketizer.push(packet, &mut |frame| assembled.push(frame));
         self.deliver(assembled, frames);
-        self.watch_gap(now);
     }
 
-    /// Gives up gaps that are open for too long; frames behind them go to `frames`.
-    pub(super) fn give_up_old_gaps(&mut self, now: Time, frames: &mut Vec<ReceivedFrame>) {
+    /// Gives up packets that will not come, by `is_hopeless`; frames behind them go to `frames`.
+    pub(super) fn give_up_gaps(
+        &mut self,
+        is_hopeless: impl Fn(u64) -> bool,
+        frames: &mut Vec<ReceivedFrame>,
+    ) {
         let mut assembled = Vec::new();
-        while let Some((missing, since)) = self.gap
-            && now.saturating_since(since) >= GAP_TIMEOUT
-        {
+        while let Some(missing) = self.depacketizer.missing_since().filter(|index| is_hopeless(*index)) {
             self.depacketizer.give_up_before(missing + 1, &mut |frame| assembled.push(frame));
-            // What is missing now went missing no later than the gap before it ended.
-            self.gap = self.depacketizer.missing_since().map(|next| (next, since));
         }
         self.deliver(assembled, frames);
     }
@@ -121,14 +114,6 @@ impl Source {
         }
         let captured_at = extensions.capture_time.and_then(|time| Time::from_ntp(time.0));
         self.heads.push_back(FrameHead { timestamp, captured_at, received_at: now, marking });
-    }
-
-    fn watch_gap(&mut self, now: Time) {
-        self.gap = match (self.depacketizer.missing_since(), self.gap) {
-            (Some(missing), Some((known, since))) if missing == known => Some((known, since)),
-            (Some(missing), _) => Some((missing, now)),
-            (None, _) => None,
-        };
     }
 
     fn deliver(&mut self, assembled: Vec<AssembledFrame>, frames: &mut Vec<ReceivedFrame>) {

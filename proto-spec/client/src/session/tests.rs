@@ -12,6 +12,8 @@ use sluice_wire::ssrc::{StreamIndex, StreamRole};
 use sluice_wire::ticket::{Direction, MasterKey, Secret, Suite};
 use sluice_wire::track::{TrackId, TrackKind, TrackNumber};
 
+mod repair;
+
 use super::*;
 use crate::media::Codec;
 use crate::media::packetize::FrameLayer;
@@ -36,6 +38,13 @@ struct Heard {
     /// Audio level and payload of RTP packets.
     rtp: Vec<(Option<AudioLevel>, Vec<u8>)>,
     acks: Vec<(StateKind, u8, u32, AckStatus)>,
+    /// SSRC and numbers of NACKs.
+    nacks: Vec<(u32, Vec<u16>)>,
+    /// RTX packets in clear.
+    rtx: Vec<Vec<u8>>,
+    padding: usize,
+    /// Media packets in clear.
+    media: Vec<Vec<u8>>,
     limits: Vec<u64>,
     key_frame_requests: usize,
 }
@@ -79,6 +88,15 @@ impl Stage {
             if matches!(classify(transmit.payload), Class::Rtp { .. }) {
                 let opened = self.inbound.open_rtp(transmit.payload, &mut plain).unwrap();
                 let rtp = RtpPacket::parse(&plain[..opened.len]).unwrap();
+                if rtp.payload_type() == PayloadType::Padding as u8 {
+                    heard.padding += 1;
+                    continue;
+                }
+                if opened.role == StreamRole::Rtx {
+                    heard.rtx.push(plain[..opened.len].to_vec());
+                    continue;
+                }
+                heard.media.push(plain[..opened.len].to_vec());
                 heard.rtp.push((MediaExtensions::read(&rtp).audio_level, rtp.payload().to_vec()));
                 continue;
             }
@@ -86,6 +104,7 @@ impl Stage {
             for packet in packets(&plain[..opened.len]) {
                 match packet.unwrap() {
                     Packet::Remb(remb) => heard.limits.push(remb.bitrate_bps),
+                    Packet::Nack(nack) => heard.nacks.push((nack.media_ssrc, nack.lost().collect())),
                     Packet::Pli(_) => heard.key_frame_requests += 1,
                     Packet::App(app) => {
                         if let Ok(Message::Ack(acks)) = Message::parse(&app) {
@@ -104,6 +123,18 @@ impl Stage {
 
     fn events(&mut self) -> Vec<Event> {
         std::iter::from_fn(|| self.session.poll_event()).collect()
+    }
+
+    /// The router misses packets of the first stream.
+    fn miss(&mut self, now: Time, lost: &[u16]) {
+        let control = self.down.control();
+        let (mut plain, mut sealed) = ([0; 1_100], [0; MAX_DATAGRAM_BYTES]);
+        let mut compound = CompoundWriter::new(&mut plain);
+        compound.receiver_report(control, &[]).unwrap();
+        compound.nack(control, (1 << 24) + 4, lost).unwrap();
+        let len = compound.finish();
+        let len = self.outbound.seal_rtcp(&plain[..len], &mut sealed).unwrap();
+        self.session.handle_datagram(now, "192.0.2.1:5004".parse().unwrap(), &sealed[..len]);
     }
 
     /// The router says something.
@@ -346,9 +377,9 @@ fn a_lost_base_layer_frame_is_noticed_and_the_next_key_frame_heals_it() {
     let mut stage = Stage::new();
     stage.frame(at(0), 100, track(1), 0, true);
     stage.frame(at(33), 102, track(1), 2, false);
-    stage.session.handle_timeout(at(200));
-    stage.frame(at(233), 103, track(1), 3, false);
-    stage.frame(at(266), 104, track(1), 4, true);
+    stage.session.handle_timeout(at(700));
+    stage.frame(at(733), 103, track(1), 3, false);
+    stage.frame(at(766), 104, track(1), 4, true);
     let seen: Vec<_> =
         told(stage.events()).into_iter().filter_map(|(_, is_decodable)| is_decodable).collect();
     assert_eq!(seen, [true, false, false, true]);

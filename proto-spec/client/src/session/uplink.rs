@@ -1,7 +1,10 @@
 //! One RTP stream that the client sends: running numbers that survive whatever the stream carries.
 
+use sluice_wire::repair::rtx;
 use sluice_wire::rtcp::SenderInfo;
 use sluice_wire::time::Time;
+
+use super::sent::SentHistory;
 
 /// First sequence numbers stay below this, so that the router's roll-over guess starts right (spec 2.4).
 const FIRST_INDEX_MASK: u64 = 0x3FFF;
@@ -16,10 +19,14 @@ pub(super) struct UplinkStream {
     octets: u32,
     clock_rate_hz: u32,
     pub(super) last_sent: Option<Time>,
+    /// What can be sent again.
+    pub(super) sent: SentHistory,
+    /// 48-bit index of the next packet on the stream's RTX SSRC.
+    pub(super) next_rtx: u64,
 }
 
 impl UplinkStream {
-    pub(super) const fn new(random: u64) -> Self {
+    pub(super) fn new(random: u64) -> Self {
         Self {
             next_index: random & FIRST_INDEX_MASK,
             timestamp_offset: (random >> 32) as u32,
@@ -27,6 +34,8 @@ impl UplinkStream {
             octets: 0,
             clock_rate_hz: 0,
             last_sent: None,
+            sent: SentHistory::default(),
+            next_rtx: (random >> 16) & FIRST_INDEX_MASK,
         }
     }
 
@@ -35,6 +44,11 @@ impl UplinkStream {
         let index = self.next_index;
         self.next_index += 1;
         index
+    }
+
+    /// The index of the sent packet that a sequence number stands for.
+    pub(super) fn index_near(&self, sequence_number: u16) -> Option<u64> {
+        rtx::index_near(self.next_index.checked_sub(1)?, sequence_number)
     }
 
     pub(super) fn note_sent(&mut self, now: Time, payload_len: usize, clock_rate_hz: u32) {

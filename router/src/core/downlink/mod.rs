@@ -99,11 +99,10 @@ impl Downlink {
     #[inline]
     pub(crate) fn refill(&mut self, now: Time) {
         if self.pacer.is_behind(now) {
-            let rate_bps = self.probing.map_or_else(
-                || self.controller.pacing_rate_bps(),
-                |probing| probing.cluster.rate_bps.max(self.controller.pacing_rate_bps()),
-            );
-            self.pacer.refill(now, rate_bps);
+            match self.probing {
+                Some(probing) => self.pacer.refill_evenly(now, probing.cluster.rate_bps),
+                None => self.pacer.refill(now, self.controller.pacing_rate_bps()),
+            }
         }
     }
 
@@ -186,5 +185,77 @@ impl Downlink {
     /// Bit/s that were sent in the last second.
     pub(crate) const fn sent_bps(&self) -> u64 {
         self.sent_bps
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Time {
+        Time::ZERO + Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn who_gives_no_feedback_is_limited_at_first_and_then_not() {
+        let mut down = Downlink::new(at(0), 1_000_000);
+        (0..100).for_each(|number| down.on_sent(at(number), number as u16, 1_000));
+        down.on_tick(at(1_900));
+        assert_eq!(down.budget_bps(at(1_900)), 1_000_000);
+        down.on_tick(at(2_000));
+        assert_eq!(down.budget_bps(at(2_000)), u64::MAX);
+    }
+
+    #[test]
+    fn a_path_is_wide_while_it_carries_much_more_than_is_sent() {
+        let mut down = Downlink::new(at(0), 1_000_000);
+        down.on_shared(600_000);
+        assert_eq!(down.budget_bps(at(0)), 1_000_000);
+        down.on_shared(500_000);
+        assert_eq!(down.budget_bps(at(0)), u64::MAX);
+        // 96 kB in a second are 768 kbit/s.
+        (0..96).for_each(|number| down.on_sent(at(0), number, 1_000));
+        down.on_tick(at(1_000));
+        assert_eq!(down.budget_bps(at(1_000)), u64::MAX);
+        (96..196).for_each(|number| down.on_sent(at(1_000), number, 1_000));
+        down.on_tick(at(2_000));
+        // Now that feedback comes, its absence in the past is no reason.
+        down.has_feedback = true;
+        assert_eq!(down.budget_bps(at(2_000)), 1_000_000);
+    }
+
+    #[test]
+    fn what_waits_is_taken_off_the_budget_but_not_more_than_half() {
+        let mut down = Downlink::new(at(0), 1_000_000);
+        let packet = |len| Paced {
+            slot: 0,
+            from: crate::core::ids::EncodingRef::default(),
+            uplink_index: 0,
+            rewritten: crate::core::rewrite::Rewritten {
+                index: 0,
+                timestamp: 0,
+                tl0_pic_idx: 0,
+                vp8_offset: crate::core::rewrite::PictureNumbers::default(),
+            },
+            marker: false,
+            len,
+        };
+        assert!(down.pacer.queue(packet(12_500)));
+        assert_eq!(down.budget_bps(at(0)), 800_000);
+        assert!((0..9).all(|_| down.pacer.queue(packet(12_500))));
+        assert_eq!(down.budget_bps(at(0)), 500_000);
+    }
+
+    #[test]
+    fn a_cluster_of_probes_ends_when_it_has_its_packets_and_bytes() {
+        let mut down = Downlink::new(at(0), 1_000_000);
+        assert!(down.probe(at(0)) && down.has_paced());
+        let mut sent = 0;
+        while down.is_probing() {
+            down.on_sent(at(sent / 2), sent as u16, 1_000);
+            sent += 1;
+        }
+        // 3 Mbit/s for 15 ms.
+        assert_eq!(sent, 6);
     }
 }

@@ -48,9 +48,18 @@ impl Pacer {
 
     /// Lets the credit grow until `now`.
     pub(crate) fn refill(&mut self, now: Time, rate_bps: u64) {
+        self.grow(now, rate_bps, MIN_BURST_BYTES);
+    }
+
+    /// The same for what must leave at this rate and no faster: there are no bursts that two looks would not need.
+    pub(crate) fn refill_evenly(&mut self, now: Time, rate_bps: u64) {
+        self.grow(now, rate_bps, 0);
+    }
+
+    fn grow(&mut self, now: Time, rate_bps: u64, burst_bytes: i64) {
         let bytes = |time: Duration| (u128::from(rate_bps) * time.as_nanos() / 8_000_000_000) as i64;
         let passed = now.saturating_since(self.at);
-        let most = bytes(BURST_TIME).max(MIN_BURST_BYTES);
+        let most = bytes(BURST_TIME).max(burst_bytes);
         self.credit_bytes = self.credit_bytes.saturating_add(bytes(passed)).min(most);
         self.at = now;
     }

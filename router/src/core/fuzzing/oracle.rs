@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::model::Sent;
-use crate::core::ids::EncodingRef;
 use crate::core::limits::MAX_FORWARDED_GAP;
 use crate::core::rewrite::{Rewriter, Rewritten};
 
@@ -32,8 +31,9 @@ enum Fate {
 
 #[derive(Clone, Copy, Debug)]
 struct Origin {
-    source: EncodingRef,
-    index: u64,
+    sent: Sent,
+    /// What it became.
+    rewritten: Rewritten,
     /// How many breaks and switches there were when it was sent.
     breaks: u64,
     switches: u64,
@@ -150,12 +150,7 @@ impl Oracle {
                 if out >= self.last_out {
                     (self.last, self.last_out) = (Some((*sent, numbers)), out);
                 }
-                let origin = Origin {
-                    source: sent.source,
-                    index: sent.packet.index,
-                    breaks: left_at,
-                    switches: self.switches,
-                };
+                let origin = Origin { sent: *sent, rewritten, breaks: left_at, switches: self.switches };
                 assert!(self.given.insert(out, origin).is_none(), "{out} was given twice");
             }
         }
@@ -241,7 +236,7 @@ impl Oracle {
         }
     }
 
-    /// Every output index of the last `count` that were given maps back to its packet.
+    /// Every output index of the last `count` that were given maps back to its packet and to the numbers that this left with.
     pub(super) fn check_sources(&self, rewriter: &Rewriter, count: usize) {
         for (&out, origin) in self.given.iter().rev().take(count) {
             let is_recent = self.next_out - out <= WINDOW
@@ -249,7 +244,10 @@ impl Oracle {
                 && self.switches - origin.switches < SWITCHES;
             match rewriter.source_of(out as u16) {
                 Some(found) if is_recent || self.next_out - out < 1 << 15 => {
-                    assert_eq!(found, (origin.source, origin.index), "the source of {out}");
+                    let of = (found.encoding, found.index);
+                    assert_eq!(of, (origin.sent.source, origin.sent.packet.index), "the source of {out}");
+                    let again = written(&origin.sent, found.rewrite(&origin.sent.packet));
+                    assert_eq!(again, written(&origin.sent, origin.rewritten), "{out} again");
                 }
                 Some(_) => {}
                 None => assert!(!is_recent, "the source of {out} is forgotten"),

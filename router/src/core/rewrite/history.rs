@@ -50,37 +50,47 @@ impl Packed {
     }
 }
 
+/// A source, and what is taken off its numbers while it is shown.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Segment {
+    pub(super) source: EncodingRef,
+    pub(super) timestamp_offset: u32,
+    pub(super) tl0_offset: u8,
+    /// Of VP8's own TL0PICIDX.
+    pub(super) vp8_tl0_offset: u8,
+}
+
 /// The past of a slot. It exists only once something was lost, left out, or switched.
 #[derive(Debug)]
 pub(super) struct History {
     /// A ring; the newest is number `runs_begun - 1`.
     runs: [Packed; RUNS],
     runs_begun: u64,
-    segments: [EncodingRef; SEGMENTS],
+    segments: [Segment; SEGMENTS],
     holes: Holes,
 }
 
 impl History {
     /// A past that consists of one run.
-    pub(super) fn new(run: Run, source: EncodingRef) -> Self {
+    pub(super) fn new(run: Run, segment: Segment) -> Self {
         let mut history = Self {
             runs: [Packed::default(); RUNS],
             runs_begun: 0,
-            segments: [source; SEGMENTS],
+            segments: [segment; SEGMENTS],
             holes: Holes::default(),
         };
-        history.begin(run, source);
+        history.begin(run, segment);
         history
     }
 
     /// From `run.out_start` on, `run` holds. An older one that has nothing before that is forgotten.
-    pub(super) fn begin(&mut self, run: Run, source: EncodingRef) {
+    pub(super) fn begin(&mut self, run: Run, segment: Segment) {
         let replaces = self.newest().is_some_and(|newest| newest.out_start == run.out_start);
         if !replaces {
             self.runs_begun += 1;
         }
         self.runs[Self::place(self.runs_begun)] = Packed::new(run);
-        self.segments[usize::from(run.segment) % SEGMENTS] = source;
+        self.segments[usize::from(run.segment) % SEGMENTS] = segment;
     }
 
     /// The place of the run that was begun as number `nth`, from 1.
@@ -110,12 +120,13 @@ impl History {
         (out < end).then_some((out, run.picture_offset))
     }
 
-    /// Where an output index came from. `None` if that is forgotten.
-    pub(super) fn source_of(&self, out: u64, segment: u8, next_out: u64) -> Option<(EncodingRef, u64)> {
+    /// Where an output index came from: its segment, its input index, and what was taken off its picture id. `None` if that is
+    /// forgotten.
+    pub(super) fn source_of(&self, out: u64, segment: u8, next_out: u64) -> Option<(Segment, u64, u16)> {
         let (run, _) = self.runs(next_out).find(|(run, _)| run.out_start <= out)?;
         let age = usize::from(segment.wrapping_sub(run.segment));
         let source = self.segments[usize::from(run.segment) % SEGMENTS];
-        (age < SEGMENTS).then_some((source, run.in_start + (out - run.out_start)))
+        (age < SEGMENTS).then_some((source, run.in_start + (out - run.out_start), run.picture_offset))
     }
 
     /// Remembers that `count` output indices from `first` on wait for packets that have not come.

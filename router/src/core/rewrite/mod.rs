@@ -16,12 +16,12 @@ use std::time::Duration;
 use sluice_wire::ext::CaptureTime;
 use sluice_wire::time::Time;
 
-use self::history::{History, Run, WINDOW};
+use self::history::{History, Run, Segment, WINDOW};
 use super::ids::EncodingRef;
 use super::limits::MAX_FORWARDED_GAP;
 
 /// First indices stay below this, so that a receiver's roll-over guess starts right (spec 2.4).
-const FIRST_INDEX_MASK: u32 = 0x3FFF;
+pub(crate) const FIRST_INDEX_MASK: u32 = 0x3FFF;
 /// The longest jump in time that a switch shows to a receiver; a slot that was empty for longer continues after this.
 const MAX_SWITCH_GAP: Duration = Duration::from_secs(10);
 
@@ -69,6 +69,31 @@ pub(crate) struct Rewritten {
     pub(crate) tl0_pic_idx: u8,
     /// What its VP8 payload's numbers have to be lowered by, modulo their ranges.
     pub(crate) vp8_offset: PictureNumbers,
+}
+
+/// What an output index stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Origin {
+    pub(crate) encoding: EncodingRef,
+    /// 48-bit index on the uplink.
+    pub(crate) index: u64,
+    /// 48-bit index on the slot.
+    pub(crate) out: u64,
+    timestamp_offset: u32,
+    tl0_offset: u8,
+    vp8_offset: PictureNumbers,
+}
+
+impl Origin {
+    /// The packet with the numbers that it got, or would have got, when it was new.
+    pub(crate) const fn rewrite(&self, packet: &Incoming) -> Rewritten {
+        Rewritten {
+            index: self.out,
+            timestamp: packet.timestamp.wrapping_add(self.timestamp_offset),
+            tl0_pic_idx: packet.tl0_pic_idx.wrapping_sub(self.tl0_offset),
+            vp8_offset: self.vp8_offset,
+        }
+    }
 }
 
 /// The newest packet that was taken in, for what is lost behind it.
@@ -300,22 +325,37 @@ impl Rewriter {
         Some(rewritten)
     }
 
-    /// The source and the input index that an output sequence number stands for, of the last [`WINDOW`] that were used.
-    #[cfg_attr(
-        not(any(test, feature = "benchmarking", feature = "fuzzing")),
-        expect(dead_code, reason = "who answers requests to send again asks it")
-    )]
-    pub(crate) fn source_of(&self, out_sequence: u16) -> Option<(EncodingRef, u64)> {
+    /// What an output sequence number stands for, of the last [`WINDOW`] that were used or left open.
+    pub(crate) fn source_of(&self, out_sequence: u16) -> Option<Origin> {
         let next_out = self.next_out();
         let newest = next_out.checked_sub(1).filter(|_| self.last.is_some())?;
         let age = u64::from((newest as u16).wrapping_sub(out_sequence));
         let out = newest.checked_sub(age).filter(|_| age < WINDOW)?;
-        match self.history.as_deref() {
-            Some(history) => history.source_of(out, self.segment, next_out),
+        let (segment, index, picture_id) = match self.history.as_deref() {
+            Some(history) => history.source_of(out, self.segment, next_out)?,
             None => {
-                let in_index = out.wrapping_add(self.offset);
-                (in_index >= self.segment_start && in_index <= self.head).then_some((self.source, in_index))
+                let index = out.wrapping_add(self.offset);
+                let is_known = index >= self.segment_start && index <= self.head;
+                (is_known.then_some(self.current())?, index, self.vp8_offset.picture_id)
             }
+        };
+        Some(Origin {
+            encoding: segment.source,
+            index,
+            out,
+            timestamp_offset: segment.timestamp_offset,
+            tl0_offset: segment.tl0_offset,
+            vp8_offset: PictureNumbers { picture_id, tl0_pic_idx: segment.vp8_tl0_offset },
+        })
+    }
+
+    /// The source and its offsets as they are now.
+    const fn current(&self) -> Segment {
+        Segment {
+            source: self.source,
+            timestamp_offset: self.timestamp_offset,
+            tl0_offset: self.tl0_offset,
+            vp8_tl0_offset: self.vp8_offset.tl0_pic_idx,
         }
     }
 
@@ -323,14 +363,14 @@ impl Rewriter {
     fn remember(&mut self) {
         if self.history.is_none() {
             let run = self.run(self.segment_start, self.segment_start.wrapping_sub(self.offset));
-            self.history = Some(Box::new(History::new(run, self.source)));
+            self.history = Some(Box::new(History::new(run, self.current())));
         }
     }
 
     fn begin_run(&mut self, in_start: u64, out_start: u64) {
-        let run = self.run(in_start, out_start);
+        let (run, segment) = (self.run(in_start, out_start), self.current());
         if let Some(history) = self.history.as_deref_mut() {
-            history.begin(run, self.source);
+            history.begin(run, segment);
         }
     }
 

@@ -41,6 +41,11 @@ fn out(rewriter: &mut Rewriter, index: u64) -> Option<u64> {
     rewriter.rewrite(&packet(index)).map(|rewritten| rewritten.index)
 }
 
+/// Where the packet with this sequence number on the slot came from.
+fn origin(rewriter: &Rewriter, sequence: u16) -> Option<(EncodingRef, u64)> {
+    rewriter.source_of(sequence).map(|origin| (origin.encoding, origin.index))
+}
+
 #[test]
 fn gaps_and_disorder_of_the_source_are_kept_and_nothing_is_sent_twice() {
     let mut rewriter = starting_with(&packet(1_000));
@@ -54,13 +59,13 @@ fn before_the_first_source_there_is_nothing() {
     let mut rewriter = Rewriter::new(7);
     assert_eq!(out(&mut rewriter, 0), None);
     rewriter.skip(&packet(5));
-    assert_eq!(rewriter.source_of(6), None);
+    assert_eq!(origin(&rewriter, 6), None);
     assert_eq!(rewriter.timestamp_at(at(5), RATE_HZ), None);
     rewriter.switch(source(1, 0), &packet(0), RATE_HZ);
-    assert_eq!(rewriter.source_of(6), None);
+    assert_eq!(origin(&rewriter, 6), None);
     assert_eq!(out(&mut rewriter, 0), Some(7));
-    assert_eq!(rewriter.source_of(7), Some((source(1, 0), 0)));
-    assert_eq!(rewriter.source_of(8), None);
+    assert_eq!(origin(&rewriter, 7), Some((source(1, 0), 0)));
+    assert_eq!(origin(&rewriter, 8), None);
 }
 
 #[test]
@@ -74,7 +79,7 @@ fn what_is_left_out_leaves_no_gap() {
     assert_eq!(out(&mut rewriter, 9), Some(10), "3 and 5, of which nobody knows whose they were, wait");
     assert_eq!(out(&mut rewriter, 3), Some(8));
     assert_eq!(out(&mut rewriter, 4), None);
-    let sources = [7, 8, 9, 10].map(|sequence| rewriter.source_of(sequence).map(|(_, index)| index));
+    let sources = [7, 8, 9, 10].map(|sequence| rewriter.source_of(sequence).map(|origin| origin.index));
     assert_eq!(sources, [0, 3, 5, 9].map(Some));
 }
 
@@ -126,8 +131,12 @@ fn a_switch_continues_numbers_and_time() {
     let numbers = next.vp8.unwrap().lowered_by(rewritten.vp8_offset);
     assert_eq!((numbers.picture_id & 0x7FFF, numbers.tl0_pic_idx), (0, 10));
     assert_eq!(rewriter.rewrite(&packet(89_999)), None);
-    assert_eq!(rewriter.source_of(7), Some((source(1, 0), 500)));
-    assert_eq!(rewriter.source_of(8), Some((source(2, 0), 90_000)));
+    assert_eq!(origin(&rewriter, 7), Some((source(1, 0), 500)));
+    assert_eq!(origin(&rewriter, 8), Some((source(2, 0), 90_000)));
+    assert_eq!(rewriter.source_of(8).unwrap().rewrite(&next), rewritten);
+    let again = rewriter.source_of(7).unwrap().rewrite(&first);
+    assert_eq!((again.index, again.timestamp, again.tl0_pic_idx), (7, 1_000, 255), "as before the switch");
+    assert_eq!(again.vp8_offset, PictureNumbers::default());
 }
 
 #[test]
@@ -179,8 +188,8 @@ fn the_history_is_made_when_it_is_needed_and_stays_small() {
         out(&mut rewriter, index);
     }
     assert!(rewriter.history.is_none(), "nothing was lost, left out or switched");
-    assert_eq!(rewriter.source_of(4_000 + 7), Some((source(1, 0), 4_000)));
-    assert_eq!(rewriter.source_of(3_000 + 7), None, "a second and more ago");
+    assert_eq!(origin(&rewriter, 4_000 + 7), Some((source(1, 0), 4_000)));
+    assert_eq!(origin(&rewriter, 3_000 + 7), None, "a second and more ago");
     rewriter.skip(&packet(5_000));
     assert!(rewriter.history.is_some());
     let bytes = size_of::<Rewriter>() + size_of::<History>();
@@ -220,10 +229,9 @@ proptest! {
                 0 => rewriter.skip(&incoming),
                 _ => if let Some(rewritten) = rewriter.rewrite(&incoming) {
                     prop_assert!(given.insert(rewritten.index));
-                    prop_assert_eq!(
-                        rewriter.source_of(rewritten.index as u16),
-                        Some((source(1, 0), incoming.index))
-                    );
+                    let found = rewriter.source_of(rewritten.index as u16).unwrap();
+                    prop_assert_eq!((found.encoding, found.index), (source(1, 0), incoming.index));
+                    prop_assert_eq!(found.rewrite(&incoming), rewritten);
                 },
             }
         }

@@ -24,6 +24,8 @@ pub(crate) struct Duties {
     pub(crate) acks: Vec<AckEntry>,
     /// Streams of the uplink whose publisher is to send a key frame, one bit each.
     pub(crate) key_frame_streams: u64,
+    /// Streams of the uplink of which something is to be asked for again, one bit each.
+    pub(crate) nack_streams: u64,
     /// What the session is to be told of the streams that it sends.
     pub(crate) report_blocks: Vec<ReportBlock>,
     /// Sender reports are due for the slots from this one.

@@ -23,6 +23,7 @@ use super::allocation::RaisePause;
 use super::downlink::Downlink;
 use super::ids::{EncodingRef, RoomKey, SessionName, TrackKey};
 use super::path::Paths;
+use super::resends::Resends;
 use super::shard::Rights;
 
 /// Where a session is in its life.
@@ -100,6 +101,8 @@ pub(crate) struct Session {
     /// Its budget is to be shared anew at its next tick.
     pub(crate) share_is_due: bool,
     pub(crate) duties: Duties,
+    /// What it asked to be sent again.
+    pub(crate) resends: Resends,
     /// Smoothed round-trip time by sender and receiver reports.
     pub(crate) rtt: Option<Duration>,
     /// The close code once it is over.

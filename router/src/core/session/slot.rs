@@ -6,7 +6,7 @@ use sluice_wire::track::TrackId;
 
 use crate::core::ids::TrackKey;
 use crate::core::layers::{Layers, Selection};
-use crate::core::rewrite::Rewriter;
+use crate::core::rewrite::{FIRST_INDEX_MASK, Rewriter};
 
 /// What a slot has of its receiver's bitrate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub(crate) struct Slot {
     /// The layers that flowed when its page of `shown` was touched last.
     pub(crate) told: Option<Layers>,
     pub(crate) rewriter: Rewriter,
+    /// 48-bit index of the next packet on the slot's RTX SSRC.
+    pub(crate) next_rtx: u64,
     pub(crate) packets_sent: u32,
     pub(crate) octets_sent: u32,
     pub(crate) clock_rate_hz: u32,
@@ -44,7 +46,8 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    pub(crate) const fn new(rewriter: Rewriter) -> Self {
+    /// `random` places its first sequence numbers.
+    pub(crate) fn new(random: u32) -> Self {
         Self {
             wanted: None,
             subject: None,
@@ -54,7 +57,8 @@ impl Slot {
             status: SlotStatus::NotPublished,
             flows_as: SlotStatus::Flowing,
             told: None,
-            rewriter,
+            rewriter: Rewriter::new(random),
+            next_rtx: u64::from(random >> 16 & FIRST_INDEX_MASK),
             packets_sent: 0,
             octets_sent: 0,
             clock_rate_hz: 0,

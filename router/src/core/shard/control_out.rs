@@ -11,8 +11,10 @@ use sluice_wire::track::TrackNumber;
 
 use super::demands::demand_of;
 use super::forward::blocked;
+use super::losses::ask_again;
 use super::{Drained, Shard};
 use crate::core::batch::TransmitBatch;
+use crate::core::counters::Counters;
 use crate::core::ids::{RoomKey, SessionKey, TrackKey};
 use crate::core::limits::{MAX_COMPOUND_BYTES, MAX_DATAGRAM_BYTES, REPORT_INTERVAL};
 use crate::core::path::Target;
@@ -71,7 +73,8 @@ impl Shard {
         let mut plain = [0; MAX_COMPOUND_BYTES];
         let mut compound = CompoundWriter::new(&mut plain[..allowance]);
         // What does not fit stays a duty and goes with the next datagram.
-        let _full = compose(now, session, &self.tracks, &self.rooms, target, &mut compound);
+        let _full =
+            compose(now, session, &mut self.tracks, &self.rooms, &mut self.counters, target, &mut compound);
         let len = compound.finish();
         if len <= EMPTY_COMPOUND_BYTES {
             return false;
@@ -96,8 +99,9 @@ impl Shard {
 fn compose(
     now: Time,
     session: &mut Session,
-    tracks: &SlotMap<TrackKey, Track>,
+    tracks: &mut SlotMap<TrackKey, Track>,
     rooms: &SlotMap<RoomKey, Room>,
+    counters: &mut Counters,
     target: Target,
     compound: &mut CompoundWriter<'_>,
 ) -> Result<(), BufferTooSmall> {
@@ -129,6 +133,7 @@ fn compose(
         session.duties.acks.clear();
     }
     request_key_frames(session, compound)?;
+    ask_again(now, session, tracks, counters, compound)?;
     demand(now, session, tracks, compound)?;
     show(now, session, tracks, compound)?;
     name_speakers(now, session, rooms, compound)?;

@@ -16,6 +16,7 @@ use crate::core::limits::{
     TICK_PHASES, UPLINK_SSRCS,
 };
 use crate::core::path::Paths;
+use crate::core::resends::Resends;
 use crate::core::room::Room;
 use crate::core::session::{Budget, Duties, Listed, Phase, Session, SessionKeys, draw_keys};
 
@@ -110,6 +111,7 @@ impl Shard {
                 is_crowded: false,
                 share_is_due: false,
                 duties: Duties { next_report: now + REPORT_INTERVAL, ..Duties::default() },
+                resends: Resends::default(),
                 rtt: None,
                 close_code: CloseCode::Normal,
             })

@@ -3,6 +3,7 @@
 use sluice_wire::descriptor::{Descriptors, vp8};
 use sluice_wire::ext::{FrameMarking, MediaExtensions, id};
 use sluice_wire::payload_type::PayloadType;
+use sluice_wire::repair::rtx;
 use sluice_wire::rtp::RtpPacket;
 use sluice_wire::srtp::OpenedRtp;
 use sluice_wire::ssrc::{StreamIndex, StreamRole};
@@ -10,6 +11,7 @@ use sluice_wire::time::Time;
 use sluice_wire::track::TrackKind;
 
 use super::datagram::drop_reason;
+use super::losses::note_arrival;
 use super::{DatagramMeta, Shard};
 use crate::core::counters::DropReason;
 use crate::core::header::HeaderTemplate;
@@ -83,15 +85,15 @@ impl Shard {
         let extensions = rtp.as_ref().map(MediaExtensions::read).unwrap_or_default();
         let newest =
             extensions.transport_sequence.is_some_and(|sequence| session.note_transport_sequence(sequence));
-        let is_padding = opened.role == StreamRole::Rtx && opened.stream == StreamIndex(0);
+        let is_padding = opened.role == StreamRole::Rtx && opened.stream == StreamIndex::CONTROL;
         let target = match opened.role {
-            StreamRole::Media => session
+            StreamRole::Media | StreamRole::Rtx => session
                 .streams
                 .get(usize::from(opened.stream.0))
                 .copied()
                 .flatten()
                 .ok_or(DropReason::UndeclaredStream),
-            StreamRole::Rtx | StreamRole::Fec => Err(DropReason::UnsupportedRole),
+            StreamRole::Fec => Err(DropReason::UnsupportedRole),
         };
         let judged =
             rtp.map_err(|_| DropReason::Malformed).map(|rtp| Judged::new(&rtp, opened, meta, extensions));
@@ -115,29 +117,44 @@ impl Shard {
         slot: &PoolSlot,
     ) -> Result<(), DropReason> {
         let track = self.tracks.get_mut(target.track).ok_or(DropReason::UndeclaredStream)?;
-        if packet.payload_type != track.payload_type as u8 {
+        let is_rtx = packet.role == StreamRole::Rtx;
+        let expected = if is_rtx { PayloadType::Rtx } else { track.payload_type };
+        if packet.payload_type != expected as u8 {
             return Err(DropReason::WrongPayloadType);
         }
         let (payload_type, rate_hz) = (track.payload_type, track.payload_type.clock_rate_hz());
         let is_video = !track.kind.is_audio();
         let encoding =
             track.encodings.get_mut(usize::from(target.encoding)).ok_or(DropReason::UndeclaredStream)?;
+        if is_rtx {
+            packet.restore(track.payload_type, encoding.losses.highest(), self.pool.bytes(slot))?;
+            if !encoding.losses.on_recovered(packet.index, packet.arrival) {
+                return Err(DropReason::UselessResend);
+            }
+            self.counters.rtx_in += 1;
+        }
         if is_video {
             let marking =
                 packet.marking_of_video(payload_type, &mut encoding.descriptors, self.pool.bytes(slot));
             packet.marking = marking.ok_or(DropReason::MissingFrameMarking)?;
         }
-        self.counters.rtp_lost_in +=
-            encoding.stats.on_packet(packet.index, packet.timestamp, packet.arrival, rate_hz);
+        let due = if is_rtx {
+            encoding.losses.poll_timeout()
+        } else {
+            self.counters.rtp_lost_in +=
+                encoding.stats.on_packet(packet.index, packet.timestamp, packet.arrival, rate_hz);
+            note_arrival(encoding, packet.index, packet.arrival)
+        };
         encoding.last_sign = packet.arrival;
         encoding.rates.on_packet(packet.marking, usize::from(packet.payload.len), packet.arrival);
         if is_video && packet.marking.start && packet.marking.independent {
             encoding.key_frames.on_key_frame();
         }
-        if encoding.pending.len() >= MAX_PENDING_PACKETS {
-            return Err(DropReason::PoolFull);
+        let is_full = encoding.pending.len() >= MAX_PENDING_PACKETS;
+        if let Some(due) = due {
+            self.watch_losses(target, due);
         }
-        Ok(())
+        if is_full { Err(DropReason::PoolFull) } else { Ok(()) }
     }
 
     /// Keeps the packet for the next flush, if anybody wants it.
@@ -186,6 +203,7 @@ impl Shard {
 
 /// An opened packet, judged, but not yet tied to its pool slot.
 struct Judged {
+    role: StreamRole,
     payload: PayloadRange,
     payload_type: u8,
     index: u64,
@@ -202,6 +220,7 @@ struct Judged {
 impl Judged {
     fn new(rtp: &RtpPacket<'_>, opened: OpenedRtp, meta: DatagramMeta, extensions: MediaExtensions) -> Self {
         Self {
+            role: opened.role,
             payload: PayloadRange { start: rtp.header_len() as u16, len: rtp.payload().len() as u16 },
             payload_type: rtp.payload_type(),
             index: opened.index,
@@ -213,6 +232,22 @@ impl Judged {
             dependency: extensions.frame_marking.is_none().then(|| dependency_of(rtp)).flatten(),
             vp8: None,
         }
+    }
+
+    /// Makes an RTX packet the original that it carries, given the highest index of the stream so far.
+    fn restore(
+        &mut self,
+        payload_type: PayloadType,
+        highest: Option<u64>,
+        plain: &[u8],
+    ) -> Result<(), DropReason> {
+        let (sequence_number, _) = rtx::split(self.payload.of(plain)).ok_or(DropReason::UselessResend)?;
+        let highest = highest.ok_or(DropReason::UselessResend)?;
+        self.index = rtx::index_near(highest, sequence_number).ok_or(DropReason::UselessResend)?;
+        self.payload.start += rtx::OSN_BYTES as u16;
+        self.payload.len -= rtx::OSN_BYTES as u16;
+        self.payload_type = payload_type as u8;
+        Ok(())
     }
 
     /// Where a packet of video stands, by its frame marking or else by what its payload says.

@@ -8,10 +8,12 @@ mod demands;
 mod follow;
 mod forward;
 mod lifecycle;
+mod losses;
 mod media;
 mod pace;
 mod publish;
 mod quality;
+mod resend;
 mod rtcp;
 mod share;
 mod states;
@@ -75,6 +77,12 @@ pub struct Shard {
     pacers_left: usize,
     /// Publishers to whom feedback is due, each with its time, in order.
     reporting: VecDeque<(Time, SessionKey)>,
+    /// Sessions with packets to be sent again, each with the time from when, in order of these times.
+    resending: VecDeque<(Time, SessionKey)>,
+    /// Encodings of which something is missing.
+    lossy: Vec<EncodingRef>,
+    /// When these are to be looked at.
+    next_loss: Time,
     /// An encoding's pending list is full.
     is_full: bool,
     /// Sessions with something to say, in order.
@@ -120,6 +128,9 @@ impl Shard {
             next_pace: Time::ZERO,
             pacers_left: 0,
             reporting: VecDeque::new(),
+            resending: VecDeque::new(),
+            lossy: Vec::new(),
+            next_loss: Time::MAX,
             is_full: false,
             talkative: VecDeque::new(),
             phases: std::array::from_fn(|_| Vec::new()),
@@ -157,9 +168,10 @@ impl Shard {
     pub fn poll_transmit(&mut self, now: Time, batch: &mut TransmitBatch) -> Drained {
         self.report_arrivals(now);
         // Control first: media must not use up what an unvalidated address may be sent before its challenge has gone there. And
-        // again last: media makes slots show something else.
+        // again last: media makes slots show something else. What is sent again was due before what is new.
         if self.flush_control(now, batch) == Drained::BatchFull
             || self.flush_paced(now, batch) == Drained::BatchFull
+            || self.flush_resends(now, batch) == Drained::BatchFull
             || self.flush_media(now, batch) == Drained::BatchFull
         {
             return Drained::BatchFull;
@@ -179,7 +191,9 @@ impl Shard {
         let paced = self.paced.front().map_or(Time::MAX, |(at, _)| *at);
         let pacers = if self.pacing.is_empty() { Time::MAX } else { self.next_pace };
         let reports = self.reporting.front().map_or(Time::MAX, |(at, _)| *at);
-        (!self.sessions.is_empty()).then_some(self.next_tick.min(paced).min(pacers).min(reports))
+        let resending = self.resending.front().map_or(Time::MAX, |(at, _)| *at);
+        let next = [self.next_tick, paced, pacers, reports, resending, self.next_loss].into_iter().min();
+        next.filter(|_| !self.sessions.is_empty())
     }
 
     /// The receive batch should be interrupted by a flush: buffers are nearly full.

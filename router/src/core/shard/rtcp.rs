@@ -82,13 +82,10 @@ impl Shard {
                 self.limit_bitrate(now, key, remb.bitrate_bps);
                 Ok(())
             }
+            Packet::Nack(nack) => self.handle_nack(now, key, nack),
             Packet::App(app) => self.handle_app(now, key, meta, app),
             // Descriptions, goodbyes (spec: close) and the feedback of later versions carry nothing for this one.
-            Packet::Sdes(_)
-            | Packet::Bye(_)
-            | Packet::Nack(_)
-            | Packet::TransportCc(_)
-            | Packet::Unknown { .. } => Ok(()),
+            Packet::Sdes(_) | Packet::Bye(_) | Packet::TransportCc(_) | Packet::Unknown { .. } => Ok(()),
         }
     }
 
@@ -103,7 +100,7 @@ impl Shard {
     }
 
     /// The slot whose media SSRC this is.
-    fn downlink_slot(&self, key: SessionKey, ssrc: u32) -> Result<u16, DropReason> {
+    pub(super) fn downlink_slot(&self, key: SessionKey, ssrc: u32) -> Result<u16, DropReason> {
         let session = self.sessions.get(key).ok_or(DropReason::UnknownSsrc)?;
         match session.downlink.locate(ssrc) {
             Some((stream, StreamRole::Media)) if stream.0 > 0 => Ok(stream.0 - 1),

@@ -11,7 +11,6 @@ use super::Shard;
 use super::subscribe::Tell;
 use crate::core::counters::DropReason;
 use crate::core::ids::{SessionKey, SlotRef};
-use crate::core::rewrite::Rewriter;
 use crate::core::session::{Share, Slot};
 use rand::Rng;
 
@@ -104,7 +103,7 @@ impl Shard {
             session.slots.resize_with(number + 1, || None);
         }
         let rng = &mut self.rng;
-        let state = session.slots[number].get_or_insert_with(|| Slot::new(Rewriter::new(rng.next_u32())));
+        let state = session.slots[number].get_or_insert_with(|| Slot::new(rng.next_u32()));
         if state.wanted == wanted {
             return;
         }

@@ -24,6 +24,7 @@ impl Shard {
         if self.next_tick <= now {
             self.next_tick = now + TICK / TICK_PHASES as u32;
         }
+        self.tend_losses(now);
         self.settle(now);
     }
 
@@ -123,6 +124,7 @@ impl Shard {
 /// Notes what is due by the clock; `true` if reports are.
 fn note_duties(now: Time, session: &mut Session) -> bool {
     session.paths.on_tick(now);
+    session.resends.on_tick();
     session.duties.ping |= now.saturating_since(session.last_sent) >= KEEPALIVE_AFTER;
     let reports_are_due = now >= session.duties.next_report;
     if reports_are_due {

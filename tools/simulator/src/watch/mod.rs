@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use sluice_wire::classify::{Class, classify};
+use sluice_wire::payload_type::PayloadType;
 use sluice_wire::srtp::{Cryptex, InboundSrtp};
 use sluice_wire::ticket::{Direction, Ticket};
 use sluice_wire::time::Time;
@@ -98,9 +99,11 @@ impl Watch {
     /// The promise that it breaks.
     pub fn on_router_sends(&mut self, now: Time, to: SocketAddr, datagram: &[u8]) -> Result<(), Violation> {
         let ticket = self.check(now, Way::Down, datagram)?;
+        // What is sent again keeps the time of its original, and leaves no gap.
+        let is_rtx = datagram.get(1).is_some_and(|byte| byte & 0x7F == PayloadType::Rtx as u8);
         self.amplification
             .on_sent(ticket, to, datagram.len())
-            .and_then(|()| self.continuity.on_sent(ticket, datagram))
+            .and_then(|()| if is_rtx { Ok(()) } else { self.continuity.on_sent(ticket, datagram) })
             .and_then(|()| self.streams.on_sent(now, ticket, datagram))
             .map_err(|what| Violation { at: now, what })
     }

@@ -4,13 +4,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use sluice_client::media::hash::frame_hash;
 use sluice_wire::classify::{Class, classify};
 use sluice_wire::descriptor::vp8;
-use sluice_wire::ext::{CaptureTime, FrameMarking, MediaExtensions};
+use sluice_wire::ext::{CaptureTime, FrameMarking, MediaExtensions, id};
 use sluice_wire::payload_type::PayloadType;
+use sluice_wire::repair::rtx;
 use sluice_wire::rtp::RtpPacket;
 use sluice_wire::srtp::InboundSrtp;
-use sluice_wire::ssrc::StreamIndex;
+use sluice_wire::ssrc::{StreamIndex, StreamRole};
 use sluice_wire::time::Time;
 use sluice_wire::track::{ParticipantId, TrackId};
 
@@ -43,6 +45,8 @@ pub(super) struct Streams {
     /// A second reader of what each participant is sent, with the session's keys.
     readers: BTreeMap<TicketNumber, (ParticipantId, InboundSrtp)>,
     newest: BTreeMap<(TicketNumber, u32), Newest>,
+    /// What was sent under each of the last sequence numbers of each slot, but for what is of the way.
+    sent: BTreeMap<(TicketNumber, u32), BTreeMap<u16, u64>>,
     /// Everything that was published reached the router, in order, from sessions that are not replaced.
     is_lossless: bool,
 }
@@ -74,6 +78,20 @@ impl Streams {
         if track.participant() == *owner {
             return Err(format!("{owner:?} is sent its own {:?}", track.number()));
         }
+        if opened.role == StreamRole::Rtx {
+            let (of, content) = resent(&packet).ok_or("RTX without an original")?;
+            let sent = self.sent.get(&(ticket, ssrc - 1)).and_then(|sent| sent.get(&of));
+            return match sent {
+                Some(sent) if *sent != content => Err(format!(
+                    "packet {of} of SSRC {:#010x} of {owner:?} is sent again as another",
+                    ssrc - 1
+                )),
+                // What the router lacked when it was new may come this way alone.
+                _ => Ok(()),
+            };
+        }
+        let content = content_of(&packet, packet.payload());
+        self.sent.entry((ticket, ssrc)).or_default().insert(opened.index as u16, content);
         if packet.payload_type() != PayloadType::Vp8 as u8 {
             return Ok(());
         }
@@ -104,6 +122,25 @@ impl Streams {
         }
         Ok(())
     }
+}
+
+/// What a packet says, by a number, but for what an RTX packet has of its own.
+fn content_of(packet: &RtpPacket<'_>, payload: &[u8]) -> u64 {
+    let mut bytes = payload.to_vec();
+    bytes.push(packet.marker().into());
+    bytes.extend(packet.timestamp().to_be_bytes());
+    packet.csrcs().for_each(|csrc| bytes.extend(csrc.to_be_bytes()));
+    let of_the_way = |id: u8| id == id::TRANSPORT_SEQUENCE;
+    for extension in packet.extensions().filter(|extension| !of_the_way(extension.id)) {
+        bytes.extend(extension.data);
+    }
+    frame_hash(&bytes)
+}
+
+/// The original's sequence number and content.
+fn resent(packet: &RtpPacket<'_>) -> Option<(u16, u64)> {
+    let (sequence_number, payload) = rtx::split(packet.payload())?;
+    Some((sequence_number, content_of(packet, payload)))
 }
 
 /// Whether a packet may be the next of a slot, whatever the network did before the router.
