@@ -58,13 +58,6 @@ impl Publisher {
         }
     }
 
-    /// The most that all of it takes, in bit/s.
-    #[must_use]
-    pub fn most_bps(&self) -> u64 {
-        let video: u64 = self.media.encodings.iter().map(|encoding| encoding.bps).sum();
-        VOICE_BPS + (video as f64 * OVERHEAD) as u64
-    }
-
     /// When the next frame is due.
     #[must_use]
     pub fn next_at(&self) -> Option<Time> {

@@ -89,9 +89,7 @@ impl Person {
             for track in media::tracks(&scenario.media) {
                 session.publish(&track).map_err(text)?;
             }
-            let encoders = Publisher::new(&scenario.media, now, &mut self.rng);
-            session.set_uplink_wanted(encoders.most_bps());
-            publisher = Some(encoders);
+            publisher = Some(Publisher::new(&scenario.media, now, &mut self.rng));
         }
         session.want(&self.wanted);
         let slots = self.wanted.len() as u16;
