@@ -60,6 +60,15 @@ pub struct LinkConfig {
     pub schedule: Vec<Step>,
 }
 
+impl LinkConfig {
+    /// The state that holds so many milliseconds after the link's start: this one, or that of the newest step.
+    #[must_use]
+    pub fn in_force_at(&self, ms: f64) -> &Self {
+        let due = self.schedule.partition_point(|step| step.at_ms <= ms);
+        due.checked_sub(1).and_then(|newest| self.schedule.get(newest)).map_or(self, |step| &step.link)
+    }
+}
+
 /// Queue limit of a bottleneck for which none is given, in milliseconds: about what consumer access equipment buffers.
 pub const DEFAULT_QUEUE_MS: f64 = 200.0;
 

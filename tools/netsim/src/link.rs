@@ -18,6 +18,8 @@ mod timeline;
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use sluice_wire::time::Time;
 
 use crate::config::{ConfigError, LinkConfig};
@@ -117,6 +119,12 @@ impl Link {
     pub(crate) fn refuse(&mut self, now: Time, size_bytes: usize) -> Fate {
         self.begin(now, size_bytes);
         self.drop_packet(DropReason::Overflow)
+    }
+
+    /// How long a packet that came now would wait in the bottleneck's queue.
+    #[must_use]
+    pub fn queue_delay(&self, now: Time) -> Duration {
+        self.bottleneck.wait(now)
     }
 
     /// What has happened so far.

@@ -1,7 +1,7 @@
 //! Hosts, their links and their NATs: the network that the deterministic simulator runs on.
 //!
 //! ```text
-//! host -> NAT -> up link -> core (routing, partitions) -> down link -> NAT -> host
+//! host -> NAT -> up link -> core (routing, partitions) -> [shared link] -> down link -> NAT -> host
 //! ```
 //!
 //! The core itself is instant and loses nothing. Each link has a seed derived from the network's seed, the address of its host
@@ -15,6 +15,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use sluice_wire::time::Time;
 
@@ -37,9 +38,15 @@ pub const MAX_IN_FLIGHT_BYTES: usize = 1 << 30;
 /// Most partitions at a time; a crossing packet looks at each.
 pub const MAX_PARTITIONS: usize = 1_024;
 
+/// Sets the seeds of shared links apart from those of hosts.
+const SHARED_LABEL: u64 = 0x5348_4152_4544;
+
 /// Why the network refused a call.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum NetworkError {
+    /// There is no such shared link.
+    #[error("the network has no such shared link")]
+    UnknownLink,
     /// No host has this socket.
     #[error("no host has the socket {0}")]
     UnknownSocket(SocketAddr),
@@ -79,6 +86,10 @@ pub enum Direction {
     Down,
 }
 
+/// A link that the traffic of several hosts shares, on its way from the core to their down links.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SharedLink(usize);
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct HostId(u64);
 
@@ -88,6 +99,7 @@ struct Host {
     down: Link,
     nat: Option<Nat>,
     sockets: BTreeSet<SocketAddr>,
+    behind: Option<SharedLink>,
 }
 
 /// A network that carries packets of type `T`. Time is what the caller says; all times of link configurations count from the
@@ -100,6 +112,7 @@ pub struct Network<T> {
     sockets: BTreeMap<SocketAddr, HostId>,
     externals: BTreeMap<IpAddr, HostId>,
     next_host: u64,
+    shared: Vec<Link>,
     partitions: Vec<partition::Cut>,
     in_flight: TimedQueue<transit::Event<T>>,
     counters: NetworkCounters,
@@ -117,6 +130,7 @@ impl<T> Network<T> {
             sockets: BTreeMap::new(),
             externals: BTreeMap::new(),
             next_host: 0,
+            shared: Vec::new(),
             partitions: Vec::new(),
             in_flight: TimedQueue::new(capacity),
             counters: NetworkCounters::new(),
@@ -147,6 +161,7 @@ impl<T> Network<T> {
             down: link(&config.down, Direction::Down)?,
             nat: config.nat.as_ref().map(Nat::new),
             sockets: BTreeSet::from([socket]),
+            behind: None,
         };
         let id = HostId(self.next_host);
         self.next_host += 1;
@@ -183,6 +198,66 @@ impl<T> Network<T> {
         }
         self.sockets.remove(&socket);
         Ok(())
+    }
+
+    /// Adds a link for several hosts to be put behind. Its seed is the network's and its number.
+    ///
+    /// # Errors
+    /// When the configuration is invalid, or there are [`MAX_SOCKETS`] of them.
+    pub fn add_shared_link(&mut self, config: &LinkConfig) -> Result<SharedLink, NetworkError> {
+        if self.shared.len() >= MAX_SOCKETS {
+            return Err(NetworkError::Full("shared links"));
+        }
+        let number = self.shared.len();
+        let seed = derive_seed(derive_seed(self.seed, SHARED_LABEL), number as u64);
+        let link = Link::starting_at(self.start, config, seed)
+            .map_err(|source| NetworkError::Link { direction: "shared", source })?;
+        self.shared.push(link);
+        Ok(SharedLink(number))
+    }
+
+    /// What comes for a host goes through a shared link first, and then through its own.
+    ///
+    /// # Errors
+    /// When no host has the socket, or the link is not of this network.
+    pub fn put_behind(&mut self, socket: SocketAddr, link: SharedLink) -> Result<(), NetworkError> {
+        if link.0 >= self.shared.len() {
+            return Err(NetworkError::UnknownLink);
+        }
+        self.host_mut(socket)?.behind = Some(link);
+        Ok(())
+    }
+
+    /// A shared link, for traffic that is none of any host's: what is sent over it takes its share of the rate and of the queue.
+    pub fn shared_link_mut(&mut self, link: SharedLink) -> Option<&mut Link> {
+        self.shared.get_mut(link.0)
+    }
+
+    /// A shared link.
+    #[must_use]
+    pub fn shared_link(&self, link: SharedLink) -> Option<&Link> {
+        self.shared.get(link.0)
+    }
+
+    /// How long a packet would wait now in the queues of one direction of a host's attachment, a shared link's included.
+    ///
+    /// # Errors
+    /// When no host has the socket.
+    pub fn queue_delay(
+        &self,
+        now: Time,
+        socket: SocketAddr,
+        direction: Direction,
+    ) -> Result<Duration, NetworkError> {
+        let id = self.id_of(socket)?;
+        let host = self.hosts.get(&id).ok_or(NetworkError::UnknownSocket(socket))?;
+        Ok(match direction {
+            Direction::Up => host.up.queue_delay(now),
+            Direction::Down => {
+                let shared = host.behind.and_then(|link| self.shared_link(link));
+                host.down.queue_delay(now) + shared.map_or(Duration::ZERO, |link| link.queue_delay(now))
+            }
+        })
     }
 
     /// Replaces the configuration of one link of a host, see [`Link::set_config`].

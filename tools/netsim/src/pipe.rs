@@ -4,6 +4,7 @@
 mod tests;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sluice_wire::time::Time;
 
@@ -102,6 +103,12 @@ impl<T: Payload> Pipe<T> {
     /// When the configuration is invalid; then nothing changes.
     pub fn set_config(&mut self, config: &LinkConfig) -> Result<(), ConfigError> {
         self.link.set_config(config)
+    }
+
+    /// How long a packet that came now would wait in the bottleneck's queue.
+    #[must_use]
+    pub fn queue_delay(&self, now: Time) -> Duration {
+        self.link.queue_delay(now)
     }
 
     /// What has happened so far.

@@ -7,13 +7,16 @@
 //!
 //! The socket per client is a NAT: upstream sees one port for each client, and a new one after a rebind. Each client has links
 //! of its own, as if each sat behind an access line of its own; their seeds come from the proxy's seed and the client's number in
-//! order of first appearance, and all their timelines count from the start of the proxy. Timers have the resolution of tokio's,
+//! order of first appearance, and all their timelines count from the start of the proxy. Clients may have links that differ, and
+//! several may be behind one more link that they share; both go by the order of first appearance. Timers have the resolution of tokio's,
 //! a millisecond.
 
 mod client;
 mod clock;
+mod shared;
 mod sockets;
 mod stats;
+mod tap;
 
 #[cfg(test)]
 mod tests;
@@ -33,9 +36,10 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{ConfigError, LinkConfig};
 
 use client::Client;
-use clock::Clock;
-
-pub use stats::{ProxySnapshot, ProxyStats};
+pub use clock::Clock;
+pub use shared::SharedLink;
+pub use stats::{ClientSnapshot, ProxySnapshot, ProxyStats};
+pub use tap::Tap;
 
 /// Clients at a time unless configured: each has a socket, and the common limit of open files is 1,024.
 pub const DEFAULT_MAX_CLIENTS: usize = 900;
@@ -55,6 +59,8 @@ pub struct ProxyConfig {
     pub up: LinkConfig,
     /// From upstream to a client.
     pub down: LinkConfig,
+    /// Links of the first clients, in order of their first datagrams, in place of those above.
+    pub clients: Vec<ClientLinks>,
     /// The seed of all draws.
     pub seed: u64,
     /// Gives each client's upstream socket a new port so often, counted from the client's first datagram.
@@ -74,6 +80,7 @@ impl ProxyConfig {
             upstream,
             up: LinkConfig::default(),
             down: LinkConfig::default(),
+            clients: Vec::new(),
             seed: 0,
             rebind_every: None,
             max_clients: DEFAULT_MAX_CLIENTS,
@@ -84,6 +91,10 @@ impl ProxyConfig {
     fn validate(&self) -> Result<(), ProxyError> {
         self.up.validate().map_err(|source| ProxyError::Link { direction: "up", source })?;
         self.down.validate().map_err(|source| ProxyError::Link { direction: "down", source })?;
+        for ClientLinks { up, down, .. } in &self.clients {
+            up.validate().map_err(|source| ProxyError::Link { direction: "up", source })?;
+            down.validate().map_err(|source| ProxyError::Link { direction: "down", source })?;
+        }
         if self.max_clients == 0 {
             return Err(ProxyError::Zero("max_clients"));
         }
@@ -95,6 +106,19 @@ impl ProxyConfig {
         }
         Ok(())
     }
+}
+
+/// The links of one client.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClientLinks {
+    /// From the client to upstream.
+    pub up: LinkConfig,
+    /// From upstream to the client.
+    pub down: LinkConfig,
+    /// What packets to the client go through before `down`.
+    pub behind: Option<SharedLink>,
+    /// Who sees what comes from upstream, before any link.
+    pub tap: Option<Tap>,
 }
 
 /// Why a proxy did not start or did not go on.
@@ -154,8 +178,24 @@ impl Proxy {
         config.validate()?;
         let listen_error = |source| ProxyError::Listen { address: config.listen, source };
         let socket = UdpSocket::bind(config.listen).await.map_err(listen_error)?;
+        Self::on(socket, config)
+    }
+
+    /// The same on a socket that is bound already; `listen` of the configuration says nothing then.
+    ///
+    /// # Errors
+    /// When the configuration is invalid or the socket has no address.
+    pub fn on(socket: UdpSocket, config: ProxyConfig) -> Result<Self, ProxyError> {
+        config.validate()?;
+        let listen_error = |source| ProxyError::Listen { address: config.listen, source };
         let local = socket.local_addr().map_err(listen_error)?;
         Ok(Self { config, socket: Arc::new(socket), local, clock: Clock::start() })
+    }
+
+    /// The clock that links and schedules go by: zero was when the proxy was made.
+    #[must_use]
+    pub const fn clock(&self) -> Clock {
+        self.clock
     }
 
     /// The address that it listens on, with the port that was taken.

@@ -9,6 +9,8 @@ use sluice_client::media::packetize::FrameLayer;
 use sluice_wire::time::Time;
 use sluice_wire::track::TrackNumber;
 
+/// How many times larger than others key frames are, unless said otherwise.
+const KEY_FRAME_TIMES: usize = 3;
 /// Of a VP8 key frame's head (RFC 6386 section 9.1): tag, start code, width and height.
 const KEY_FRAME_HEAD: [u8; 10] = [0x10, 0, 0, 0x9D, 0x01, 0x2A, 0x80, 0x02, 0x68, 0x01];
 /// Of another frame's head: the P bit is set.
@@ -91,12 +93,15 @@ pub struct Source {
     pub encoding: u8,
     interval: Duration,
     mean_bytes: usize,
+    key_frame_times: usize,
     /// `None` of sound.
     pattern: Option<Pattern>,
     key_wanted: bool,
     next_number: u64,
     next_at: Time,
     rng: ChaCha8Rng,
+    /// Draws sizes, if they do not depend on what else is drawn.
+    sizes: Option<ChaCha8Rng>,
 }
 
 impl Source {
@@ -142,17 +147,39 @@ impl Source {
             encoding,
             interval,
             mean_bytes,
+            key_frame_times: KEY_FRAME_TIMES,
             pattern,
             key_wanted: true,
             next_number: 0,
             next_at,
             rng,
+            sizes: None,
         }
     }
 
     /// Captures at the same moments as another source, as the encodings of one camera do.
     pub const fn align_with(&mut self, other: &Self) {
         self.next_at = other.next_at;
+    }
+
+    /// Captures so much later than another source: close enough to be of one camera, and told apart by the capture time alone.
+    pub fn follow(&mut self, other: &Self, by: Duration) {
+        self.next_at = other.next_at + by;
+    }
+
+    /// Makes key frames so many times larger than others.
+    pub const fn set_key_frame_times(&mut self, times: usize) {
+        self.key_frame_times = times;
+    }
+
+    /// Draws sizes from a generator of their own: then a key frame more or less changes the size of no other frame.
+    pub fn set_sizes(&mut self, rng: ChaCha8Rng) {
+        self.sizes = Some(rng);
+    }
+
+    /// Makes frames of this mean size from now on.
+    pub const fn set_mean_bytes(&mut self, bytes: usize) {
+        self.mean_bytes = bytes;
     }
 
     /// When the next frame is due.
@@ -180,14 +207,15 @@ impl Source {
         };
         let key = std::mem::replace(&mut self.key_wanted, false);
         let (layer, references) = pattern.next(number, key, &mut self.rng);
-        let mut data = self.content(if key { 3 } else { 1 });
+        let mut data = self.content(if key { self.key_frame_times } else { 1 });
         let head = if key { &KEY_FRAME_HEAD[..] } else { &INTER_FRAME_HEAD };
         data[..head.len()].copy_from_slice(head);
         SourceFrame { data, key, layer, number, references }
     }
 
     fn content(&mut self, times: usize) -> Vec<u8> {
-        let bytes = self.rng.random_range(self.mean_bytes / 2..=self.mean_bytes * 3 / 2) * times;
+        let sizes = self.sizes.as_mut().unwrap_or(&mut self.rng);
+        let bytes = sizes.random_range(self.mean_bytes / 2..=self.mean_bytes * 3 / 2) * times;
         let mut data = vec![0; bytes.max(KEY_FRAME_HEAD.len() + 1)];
         self.rng.fill_bytes(&mut data);
         data

@@ -1,10 +1,11 @@
-//! Sluice in one binary: a development server, a demo that judges itself, a bad network, and the simulator.
+//! Sluice in one binary: a development server, a demo that judges itself, a bad network, the simulator, and the laboratory.
 //!
 //! One command a file. `deployment` is what `dev` and `demo` share: signaling and a router in this process.
 
 mod demo;
 mod deployment;
 mod dev;
+mod lab;
 mod netem;
 mod sim;
 mod stop;
@@ -27,6 +28,7 @@ enum Command {
     Demo(demo::Args),
     Netem(Box<netem::Args>),
     Sim(sim::Args),
+    Lab(lab::Args),
 }
 
 fn main() -> ExitCode {
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => on_runtime(demo::run(args)),
         Command::Netem(args) => on_runtime(netem::run(*args)),
         Command::Sim(args) => sim::run(&args),
+        Command::Lab(args) => lab::run(args),
     };
     result.unwrap_or_else(|error| {
         complain(&format!("error: {error:#}"));

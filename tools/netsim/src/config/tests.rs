@@ -174,3 +174,13 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_state_in_force_is_the_newest_step_that_is_due() {
+    let link: LinkConfig = "rate=3mbit; at=10s,rate=1mbit; at=20s,rate=2mbit".parse().unwrap();
+    let rate = |ms: f64| link.in_force_at(ms).rate_bps.unwrap();
+    assert_eq!(
+        [0.0, 9_999.0, 10_000.0, 20_000.0, 1e9].map(rate),
+        [3_000_000, 3_000_000, 1_000_000, 2_000_000, 2_000_000]
+    );
+}

@@ -1,6 +1,7 @@
 //! The bottleneck: a rate and a drop-tail queue, in exact arithmetic.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use sluice_wire::time::Time;
 
@@ -44,6 +45,12 @@ impl Bottleneck {
         self.waiting.push_back((departs, size));
         self.waiting_bytes = self.waiting_bytes.saturating_add(size);
         Some(departs)
+    }
+
+    /// How long a packet would wait that came now.
+    pub(super) fn wait(&self, now: Time) -> Duration {
+        let busy_until = self.busy_until.checked_div(u128::from(self.rate_bps)).unwrap_or(0);
+        Duration::from_nanos(u64::try_from(busy_until).unwrap_or(u64::MAX).saturating_sub(now.as_nanos()))
     }
 
     fn is_full(&self, plan: &RatePlan, wait_scaled: u128, size: u64) -> bool {

@@ -254,3 +254,26 @@ fn misuse_is_an_error() {
     assert!(matches!(network.add_host(at(B), &invalid), Err(NetworkError::Link { direction: "down", .. })));
     network.add_host(at(B), &host("", "")).unwrap(); // none of the failures left anything behind
 }
+
+#[test]
+fn hosts_behind_a_shared_link_wait_for_each_other_and_for_strangers() {
+    let hosts = [(A, host("", "")), (B, host("", "delay=5ms")), (C, host("", ""))];
+    let mut network = network(&hosts);
+    let link = network.add_shared_link(&"rate=80kbit,queue=1s".parse().unwrap()).unwrap();
+    network.put_behind(at(B), link).unwrap();
+    network.put_behind(at(C), link).unwrap();
+    // 14 bytes are 1.4 ms.
+    send(&mut network, ms(0), A, B);
+    send(&mut network, ms(0), A, C);
+    send(&mut network, ms(0), B, A);
+    let us = |micros: u64| Time::from_nanos(micros * 1_000);
+    assert_eq!(network.poll(ms(0)).map(|delivery| delivery.to), Some(at(A)), "only what comes is behind it");
+    assert_eq!(network.queue_delay(ms(0), at(B), Direction::Down), Ok(Duration::from_micros(2_800)));
+    assert_eq!(network.queue_delay(ms(0), at(A), Direction::Down), Ok(Duration::ZERO));
+    network.shared_link_mut(link).unwrap().send(ms(0), 100);
+    send(&mut network, ms(0), A, C);
+    let expected = [(us(2_800), at(A), at(C)), (us(6_400), at(A), at(B)), (us(14_200), at(A), at(C))];
+    assert_eq!(arrivals(&mut network, ms(100)), expected);
+    assert_eq!(network.shared_link(link).unwrap().counters().sent, 4);
+    assert_eq!(network.put_behind(at(B), SharedLink(1)), Err(NetworkError::UnknownLink));
+}

@@ -54,6 +54,8 @@ pub(super) struct Event<T> {
 enum Leg {
     /// On the up link of this host, towards the core.
     Up(HostId),
+    /// On a shared link, towards this host.
+    Shared(HostId),
     /// On the down link of this host.
     Down(HostId),
 }
@@ -101,6 +103,7 @@ impl<T: Payload> Network<T> {
         while let Some((at, event)) = self.in_flight.pop_due(now) {
             match event.leg {
                 Leg::Up(sender) => self.cross(at, sender, event),
+                Leg::Shared(receiver) => self.descend(at, receiver, event),
                 Leg::Down(receiver) => {
                     if let Some(delivery) = self.hand_over(at, receiver, event) {
                         return Some(delivery);
@@ -121,6 +124,17 @@ impl<T: Payload> Network<T> {
             self.counters.partitioned += 1;
             return;
         }
+        let behind = self.hosts.get(&receiver).and_then(|host| host.behind);
+        let Some(link) = behind.and_then(|id| self.shared.get_mut(id.0)) else {
+            return self.descend(at, receiver, event);
+        };
+        let size_bytes = event.size_bytes();
+        let event = Event { leg: Leg::Shared(receiver), ..event };
+        carry(link, &mut self.in_flight, at, size_bytes, event);
+    }
+
+    /// Onto the receiver's down link.
+    fn descend(&mut self, at: Time, receiver: HostId, event: Event<T>) {
         let Some(host) = self.hosts.get_mut(&receiver) else { return };
         let size_bytes = event.size_bytes();
         let event = Event { leg: Leg::Down(receiver), ..event };

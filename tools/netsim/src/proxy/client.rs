@@ -13,13 +13,13 @@ use tokio_util::sync::CancellationToken;
 use crate::config::LinkConfig;
 use crate::counters::Counters;
 use crate::draws::derive_seed;
-use crate::link::Link;
+use crate::link::{Fate, Link};
 use crate::pipe::Pipe;
 
 use super::clock::Clock;
 use super::sockets::{connect, is_passing, receive_batch};
-use super::stats::ProxyStats;
-use super::{ProxyConfig, ProxyError};
+use super::stats::{ClientSnapshot, ProxyStats};
+use super::{ProxyConfig, ProxyError, SharedLink, Tap};
 
 /// Most packets on the way per client and direction: a second of 100 Mbit/s in packets of 1,200 bytes, and half as much again.
 const PIPE_PACKETS: usize = 16_384;
@@ -27,12 +27,15 @@ const PIPE_PACKETS: usize = 16_384;
 const PIPE_BYTES: usize = 16 << 20;
 
 pub(super) struct Client {
+    number: u64,
     address: SocketAddr,
     upstream_address: SocketAddr,
     downstream: Arc<UdpSocket>,
     upstream: UdpSocket,
     up: Pipe<Vec<u8>>,
     down: Pipe<Vec<u8>>,
+    behind: Option<SharedLink>,
+    tap: Option<Tap>,
     clock: Clock,
     active_at: Time,
     idle_timeout: Duration,
@@ -57,14 +60,19 @@ impl Client {
                 .map(|link| Pipe::with_capacity(link, PIPE_PACKETS, PIPE_BYTES))
                 .map_err(|source| ProxyError::Link { direction, source })
         };
+        let own = usize::try_from(number).ok().and_then(|number| config.clients.get(number));
+        let (up, down) = own.map_or((&config.up, &config.down), |links| (&links.up, &links.down));
         let now = clock.now();
         Ok(Self {
+            number,
+            behind: own.and_then(|links| links.behind.clone()),
+            tap: own.and_then(|links| links.tap.clone()),
             address,
             upstream_address: config.upstream,
             downstream,
             upstream: connect(config.upstream).map_err(ProxyError::Receive)?,
-            up: pipe(&config.up, "up", 0)?,
-            down: pipe(&config.down, "down", 1)?,
+            up: pipe(up, "up", 0)?,
+            down: pipe(down, "down", 1)?,
             clock,
             active_at: now,
             idle_timeout: config.idle_timeout,
@@ -114,10 +122,18 @@ impl Client {
 
     fn take_down(&mut self) -> io::Result<()> {
         let now = self.clock.now();
-        let (down, active_at) = (&mut self.down, &mut self.active_at);
+        let Self { down, behind, tap, active_at, .. } = self;
         let errors = receive_batch(&self.upstream, |_, bytes| {
             *active_at = now;
-            down.push(now, bytes.len(), bytes.to_vec());
+            if let Some(tap) = tap {
+                tap.see(bytes);
+            }
+            match behind.as_ref().map(|shared| shared.lock().send(now, bytes.len())) {
+                None => drop(down.push(now, bytes.len(), bytes.to_vec())),
+                // The shared link keeps the order, so times only grow.
+                Some(Fate::Delivered(arrival)) => drop(down.push(arrival.at, bytes.len(), bytes.to_vec())),
+                Some(Fate::Dropped(_)) => {}
+            }
         })?;
         self.stats.update(|snapshot| snapshot.socket_errors += errors);
         Ok(())
@@ -179,6 +195,11 @@ impl Client {
             snapshot.up += current.0 - self.published.0;
             snapshot.down += current.1 - self.published.1;
         });
+        let now = self.clock.now();
+        let shared = self.behind.as_ref().map(|shared| shared.lock().queue_delay(now)).unwrap_or_default();
+        let queue_delay = self.down.queue_delay(now) + shared;
+        self.stats
+            .set_client(self.number, ClientSnapshot { up: current.0, down: current.1, at: now, queue_delay });
         self.published = current;
     }
 }

@@ -6,7 +6,7 @@ use sluice_wire::time::Time;
 
 /// Time since the proxy started, as a [`Time`] from [`Time::ZERO`]: links and timers need no more.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Clock {
+pub struct Clock {
     started: Instant,
 }
 
@@ -16,7 +16,9 @@ impl Clock {
         Self { started: Instant::now() }
     }
 
-    pub(super) fn now(self) -> Time {
+    /// The time since then.
+    #[must_use]
+    pub fn now(self) -> Time {
         Time::ZERO + self.started.elapsed()
     }
 }

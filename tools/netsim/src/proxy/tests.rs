@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::future::Future;
 
+use sluice_wire::time::Time;
 use tokio::task::JoinHandle;
 
 use super::*;
@@ -233,4 +234,42 @@ async fn a_bad_configuration_does_not_start() {
     let config = ProxyConfig::new(taken.local_addr().unwrap(), listen);
     let result = run(config, CancellationToken::new(), ProxyStats::default()).await;
     assert!(matches!(result, Err(ProxyError::Listen { .. })));
+}
+
+#[tokio::test]
+async fn clients_have_links_of_their_own_and_share_one() {
+    let upstream = socket().await;
+    let shared = SharedLink::new(&"rate=80kbit,queue=10s".parse().unwrap(), 1).unwrap();
+    let links = |down: &str| ClientLinks {
+        up: LinkConfig::default(),
+        down: down.parse().unwrap(),
+        behind: Some(shared.clone()),
+        tap: None,
+    };
+    let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let sees = Arc::clone(&seen);
+    let tap = Some(Tap::new(move |datagram| sees.lock().unwrap().push(datagram.to_vec())));
+    let clients = vec![links(""), ClientLinks { tap, ..links("loss=100%") }];
+    let proxy = Running::start(&upstream, |config| config.clients = clients).await;
+    let mut buffer = [0; 64];
+    let mut ports = Vec::new();
+    let (first, second) = (proxy.client().await, proxy.client().await);
+    for client in [&first, &second] {
+        client.send(b"hello").await.unwrap();
+        ports.push(patiently(upstream.recv_from(&mut buffer)).await.unwrap().1);
+    }
+    // The link is busy for a second with what is nobody's.
+    shared.lock().send(Time::ZERO, 10_000);
+    for port in ports {
+        upstream.send_to(b"welcome", port).await.unwrap();
+    }
+    assert_eq!(patiently(first.recv(&mut buffer)).await.unwrap(), 7);
+    proxy.until(|snapshot| snapshot.down.sent == 2).await;
+    assert_eq!(shared.lock().counters().sent, 3);
+    assert_eq!(*seen.lock().unwrap(), [b"welcome".to_vec()]);
+    let client = |number: usize| proxy.stats.client(number).unwrap();
+    assert_eq!((client(0).down.delivered, client(0).up.delivered), (1, 1));
+    assert_eq!((client(1).down.delivered, client(1).down.lost_random), (0, 1));
+    assert_eq!(proxy.stats.client(2), None);
+    proxy.stop().await;
 }

@@ -4,6 +4,7 @@
 
 mod demo;
 mod dev;
+mod lab;
 mod netem;
 mod process;
 
@@ -17,6 +18,10 @@ fn a_wrong_command_line_is_told_apart_from_a_broken_promise() {
         &["netem", "--listen", "127.0.0.1:0", "--upstream", "127.0.0.1:9", "--up", "los=2%"],
         &["netem", "--listen", "127.0.0.1:0", "--upstream", "127.0.0.1:9", "--rebind-every", "10"],
         &["sim", "--seeds", "0"],
+        &["lab", "run"],
+        &["lab", "run", "clean", "--all"],
+        &["lab", "run", "clean", "--seeds", "0"],
+        &["lab", "real", "clean", "--seconds", "1"],
         &["dev", "--shards", "0"],
         &[],
     ] {
