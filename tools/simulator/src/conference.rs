@@ -340,7 +340,10 @@ impl Conference {
         judge.everybody_sees(last, false)?;
         judge.nobody_pays_for_nothing(START + TROUBLE_UNTIL + RECOVERY)?;
         judge.layers_are_right(last)?;
-        judge.demand_is_the_union()?;
+        let has_limit = |person: &Participant| {
+            self.router.quality(person.id).is_some_and(|quality| quality.limit_bps.is_some())
+        };
+        judge.demand_is_the_union(self.people.values().any(has_limit))?;
         judge.views_are_full()?;
         judge.has_the_floor(participant_id(self.plan.last_speaker))?;
         self.judge_forwarding()?;

@@ -119,13 +119,12 @@ impl<'a> Judge<'a> {
         Ok(())
     }
 
-    /// Senders are told the union of what flows to others: not less, and not more.
+    /// Senders are told the union of what flows to others: not less, and not more; with `is_scarce` maybe more, for what is granted to those
+    /// with a limit may change with every frame's size, before it flows.
     ///
     /// # Errors
     /// The first encoding of which something else is told.
-    pub fn demand_is_the_union(&self) -> Result<(), String> {
-        // What is granted to those with a limit may change with every frame's size, before it flows.
-        let is_scarce = self.people.values().any(|person| person.limit_bps != u64::MAX);
+    pub fn demand_is_the_union(&self, is_scarce: bool) -> Result<(), String> {
         for owner in self.people.values().filter(|owner| owner.is_live(TrackNumber::CAMERA)) {
             let track = owner.id.track(TrackNumber::CAMERA);
             for encoding in 0..CAMERA_HEIGHTS.len() as u8 {
