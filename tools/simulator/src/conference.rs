@@ -25,7 +25,7 @@ use crate::watch::Watch;
 use crate::{START, Violation};
 
 /// When the troubles have ended, every slot shows what it should within this.
-const RECOVERY: Duration = Duration::from_secs(2);
+const RECOVERY: Duration = Duration::from_secs(3);
 /// How recent the last decodable frame of every slot must be at the end.
 const FRESH: Duration = Duration::from_secs(1);
 

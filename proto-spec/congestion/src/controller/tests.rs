@@ -3,8 +3,13 @@ use proptest::prelude::*;
 
 use super::*;
 
-const CONFIG: Config =
-    Config { start_bps: 1_000_000, min_bps: 50_000, max_bps: 10_000_000, history_packets: 512 };
+const CONFIG: Config = Config {
+    start_bps: 1_000_000,
+    min_bps: 50_000,
+    max_bps: 10_000_000,
+    history_packets: 512,
+    is_stepped: false,
+};
 
 fn at(millis: u64) -> Time {
     Time::ZERO + Duration::from_millis(millis)
