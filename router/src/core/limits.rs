@@ -52,9 +52,9 @@ pub const PACING_INTERVAL: Duration = Duration::from_micros(100);
 pub const PACER_INTERVAL: Duration = Duration::from_millis(4);
 /// Packets that wait for a receiver's pacer: several key frames. Beyond that what comes is dropped, and a key frame asked for.
 pub const MAX_PACED_PACKETS: usize = 512;
-/// Bit/s at which a receiver's path is first used unless configuration says otherwise: sound and one small picture or two, while
-/// the first probes are under way.
-pub const START_DOWNLINK_BPS: u64 = 1_000_000;
+/// Bit/s at which a receiver's path is first used unless configuration says otherwise: a small meeting, which most paths carry;
+/// what does not is known after a round trip.
+pub const START_DOWNLINK_BPS: u64 = 3_000_000;
 /// The lowest estimate of a path, bit/s: sound alone.
 pub const MIN_DOWNLINK_BPS: u64 = 50_000;
 /// The highest, bit/s: a gallery of 49 and a screen.

@@ -112,9 +112,9 @@ pub struct SessionStats {
     pub bytes_received: u64,
     /// RTP packets sent.
     pub rtp_sent: u64,
-    /// Packets of padding sent, which are among them.
+    /// Packets of padding sent, which are not among `rtp_sent`.
     pub padding_sent: u64,
-    /// Packets of padding that came, which are among `rtp_received`.
+    /// Packets of padding that came, which are not among `rtp_received`.
     pub padding_received: u64,
     /// UDP payload bytes of all datagrams sent.
     pub bytes_sent: u64,

@@ -225,7 +225,6 @@ impl ClientSession {
         }
         self.congestion.next_padding_index += 1;
         self.on_rtp_sent(now, sealed);
-        self.stats.rtp_sent += 1;
         self.stats.padding_sent += 1;
         true
     }

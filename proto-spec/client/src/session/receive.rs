@@ -291,7 +291,7 @@ impl ClientSession {
         let mut plain = [0; MAX_DATAGRAM_BYTES];
         let opened = self.inbound.open_rtp(datagram, &mut plain)?;
         let is_padding = opened.role == StreamRole::Rtx && opened.stream == StreamIndex::CONTROL;
-        self.stats.rtp_received += u64::from(is_padding || opened.role == StreamRole::Media);
+        self.stats.rtp_received += u64::from(opened.role == StreamRole::Media);
         let rtp = RtpPacket::parse(&plain[..opened.len]).map_err(|_| OpenError::Malformed)?;
         if let Some(sequence) = MediaExtensions::read(&rtp).transport_sequence {
             self.congestion.on_arrival(now, sequence);

@@ -24,7 +24,7 @@ const SUCCESS_INTERVAL: Duration = Duration::from_secs(1);
 /// Each probe that found nothing makes the intervals longer by this factor,
 const BACK_OFF: f64 = 1.5;
 /// up to this one in ALR (fairness: a probe that fails is a queue for everybody),
-const MAX_ALR_INTERVAL: Duration = Duration::from_secs(10);
+const MAX_ALR_INTERVAL: Duration = Duration::from_secs(5);
 /// and this one after a drop: who waits longer does not get back within ten seconds.
 const MAX_RECOVERY_INTERVAL: Duration = Duration::from_secs(6);
 /// A drop to less than this share of the rate is a large one, from which one hopes to come back
@@ -243,7 +243,7 @@ mod tests {
     fn in_alr_it_probes_ever_more_rarely_while_it_finds_nothing() {
         let mut probes = settled();
         let found = times(&mut probes, 1_050, 40_000, CALM);
-        assert_eq!(found, [5_000, 12_500, 23_750]);
+        assert_eq!(found, [2_000, 5_000, 9_500, 14_500, 19_500, 24_500, 29_500, 34_500, 39_500]);
         assert!(times(&mut settled(), 1_050, 40_000, ProbeContext { is_alr: false, ..CALM }).is_empty());
         assert!(times(&mut settled(), 1_050, 40_000, ProbeContext { is_calm: false, ..CALM }).is_empty());
     }

@@ -8,8 +8,8 @@ use super::RAISE_PAUSE;
 
 /// Less that comes so soon after more means that the more was a mistake: the next pause is twice as long.
 const REGRET: Duration = Duration::from_secs(10);
-/// The longest pause: a receiver whose budget recovered for good has its quality back within a minute.
-const LONGEST_PAUSE: Duration = Duration::from_secs(48);
+/// The longest pause: a receiver whose path recovered for good has its quality back within ten seconds.
+const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 
 /// When a receiver may be given more.
 #[derive(Clone, Copy, Debug, Default)]
@@ -60,7 +60,7 @@ mod tests {
             pause.on_raised(at(now));
             now += 2;
         }
-        assert_eq!(pauses, [3, 6, 12, 24, 48, 48, 48]);
+        assert_eq!(pauses, [3, 6, 8, 8, 8, 8, 8]);
         pause.on_lowered(at(now + 10));
         assert!(!pause.is_over(at(now + 12)) && pause.is_over(at(now + 13)), "that raise was none");
     }

@@ -53,8 +53,8 @@ pub(crate) struct Downlink {
 }
 
 impl Downlink {
-    /// A path of which nothing is known, at `start_bps`.
-    pub(crate) fn new(now: Time, start_bps: u64) -> Self {
+    /// A path of which nothing is known, at `start_bps`. All layers that are wanted together cost `wanted_bps`.
+    pub(crate) fn new(now: Time, start_bps: u64, wanted_bps: u64) -> Self {
         let config = Config {
             start_bps,
             min_bps: MIN_DOWNLINK_BPS,
@@ -73,7 +73,7 @@ impl Downlink {
             sent_bytes: 0,
             sent_since: now,
             sent_bps: 0,
-            wanted_bps: MAX_DOWNLINK_BPS,
+            wanted_bps: wanted_bps.saturating_mul(WANTED_PERCENT) / 100,
         }
     }
 
@@ -109,6 +109,16 @@ impl Downlink {
     /// Whether padding is to be sent, since a cluster of probes lacks it.
     pub(crate) const fn is_probing(&self) -> bool {
         self.probing.is_some()
+    }
+
+    /// Whether a packet may leave now. A peer that gives no feedback is not paced: nothing is known of its path.
+    #[inline]
+    pub(crate) fn may_send(&mut self, now: Time) -> bool {
+        if !self.has_feedback {
+            return true;
+        }
+        self.refill(now);
+        self.pacer.has_credit() && self.pacer.is_empty()
     }
 
     /// Something has to leave when its time comes.
@@ -198,7 +208,7 @@ mod tests {
 
     #[test]
     fn who_gives_no_feedback_is_limited_at_first_and_then_not() {
-        let mut down = Downlink::new(at(0), 1_000_000);
+        let mut down = Downlink::new(at(0), 1_000_000, 10_000_000);
         (0..100).for_each(|number| down.on_sent(at(number), number as u16, 1_000));
         down.on_tick(at(1_900));
         assert_eq!(down.budget_bps(at(1_900)), 1_000_000);
@@ -208,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_path_is_wide_while_it_carries_much_more_than_is_sent() {
-        let mut down = Downlink::new(at(0), 1_000_000);
+        let mut down = Downlink::new(at(0), 1_000_000, 10_000_000);
         down.on_shared(600_000);
         assert_eq!(down.budget_bps(at(0)), 1_000_000);
         down.on_shared(500_000);
@@ -226,7 +236,7 @@ mod tests {
 
     #[test]
     fn what_waits_is_taken_off_the_budget_but_not_more_than_half() {
-        let mut down = Downlink::new(at(0), 1_000_000);
+        let mut down = Downlink::new(at(0), 1_000_000, 10_000_000);
         let packet = |len| Paced {
             slot: 0,
             from: crate::core::ids::EncodingRef::default(),
@@ -248,7 +258,7 @@ mod tests {
 
     #[test]
     fn a_cluster_of_probes_ends_when_it_has_its_packets_and_bytes() {
-        let mut down = Downlink::new(at(0), 1_000_000);
+        let mut down = Downlink::new(at(0), 1_000_000, 10_000_000);
         assert!(down.probe(at(0)) && down.has_paced());
         let mut sent = 0;
         while down.is_probing() {

@@ -45,6 +45,8 @@ pub(crate) struct Budget {
     pub(crate) stated_bps: u64,
     /// What its slots share, bit/s, by its word and by its path; `u64::MAX` is no limit.
     pub(crate) limit_bps: u64,
+    /// What all that its slots could be sent costs, bit/s, as it was shared last.
+    pub(crate) wanted_bps: u64,
     pub(crate) pause: RaisePause,
 }
 

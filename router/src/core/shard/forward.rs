@@ -265,9 +265,10 @@ impl Pass<'_> {
         let Some(slot) = session.slots.get_mut(usize::from(to.slot)).and_then(Option::as_mut) else {
             return Ok(());
         };
-        let down = session.down.get_or_insert_with(|| Box::new(Downlink::new(self.now, self.start_bps)));
-        down.refill(self.now);
-        let may_leave = self.source.is_audio || (down.pacer.has_credit() && down.pacer.is_empty());
+        let wanted_bps = session.budget.wanted_bps;
+        let new = || Box::new(Downlink::new(self.now, self.start_bps, wanted_bps));
+        let down = session.down.get_or_insert_with(new);
+        let may_leave = self.source.is_audio || down.may_send(self.now);
         let rewritten = slot.rewriter.rewrite(&packet.incoming).ok_or(DropReason::NotContinuous)?;
         let marker = ends_picture && !self.source.is_audio;
         if may_leave {

@@ -12,8 +12,8 @@ use super::{EndReason, Event, OpenRefused, OpenRequest, Shard};
 use crate::core::allocation::RaisePause;
 use crate::core::ids::{RoomKey, SessionKey, SessionName};
 use crate::core::limits::{
-    CLOSE_REPEATS, DOWNLINK_SSRCS, MAX_ROOM_NAME_BYTES, MAX_SESSIONS_PER_SHARD, REPORT_INTERVAL, TICK,
-    TICK_PHASES, UPLINK_SSRCS,
+    CLOSE_REPEATS, DOWNLINK_SSRCS, MAX_DOWNLINK_BPS, MAX_ROOM_NAME_BYTES, MAX_SESSIONS_PER_SHARD,
+    REPORT_INTERVAL, TICK, TICK_PHASES, UPLINK_SSRCS,
 };
 use crate::core::path::Paths;
 use crate::core::resends::Resends;
@@ -107,7 +107,12 @@ impl Shard {
                 demand: PageOutbox::default(),
                 speakers: PageOutbox::default(),
                 muted_talk: None,
-                budget: Budget { stated_bps: u64::MAX, limit_bps: start_bps, pause: RaisePause::default() },
+                budget: Budget {
+                    stated_bps: u64::MAX,
+                    limit_bps: start_bps,
+                    wanted_bps: MAX_DOWNLINK_BPS,
+                    pause: RaisePause::default(),
+                },
                 is_crowded: false,
                 share_is_due: false,
                 duties: Duties { next_report: now + REPORT_INTERVAL, ..Duties::default() },

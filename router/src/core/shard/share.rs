@@ -84,6 +84,7 @@ impl Shard {
             self.give(now, SlotRef { session: key, slot: offer.slot }, offer, grant, is_lower);
         }
         if let Some(session) = self.sessions.get_mut(key) {
+            session.budget.wanted_bps = wanted_bps;
             if let Some(down) = session.down.as_deref_mut() {
                 down.on_shared(wanted_bps);
             }
