@@ -52,12 +52,8 @@ struct Hall {
 
 impl Hall {
     fn new(audience: usize) -> Self {
-        let config = ShardConfig {
-            number: 0,
-            addresses: vec![router()],
-            policy: Policy::default(),
-            start_bps: u64::MAX,
-        };
+        let config =
+            ShardConfig { number: 0, addresses: vec![router()], policy: Policy::default(), start_bps: None };
         let mut hall = Self {
             now: Time::from_nanos(1_800_000_000_000_000_000),
             shard: Shard::new(config, [7; 32]),

@@ -12,7 +12,7 @@ use sluice_wire::track::TrackNumber;
 const ROOM: &str = "lab";
 
 fn meeting(start_bps: u64, seed: u64, people: u32) -> Lab {
-    let mut lab = Lab::starting_at(start_bps);
+    let mut lab = Lab::starting_at(Some(start_bps));
     lab.network = Some(Network::new(20, seed));
     lab.with_meeting(people)
 }

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZero;
 
 use anyhow::{Context as _, Result, bail};
-use sluice_router::config::PolicyConfig;
 use sluice_router::core::DropReason;
-use sluice_router::core::limits::MAX_DOWNLINK_BPS;
 use sluice_router::io::SendDrop;
 use sluice_router::{RouterConfig, RouterHandle, ShardSnapshot, start};
 use sluice_wire::ticket::{Suite, Ticket};
@@ -29,10 +27,7 @@ pub fn run(core: usize) -> Result<()> {
         .on_thread_start(allocations::leave_this_thread_out)
         .enable_all()
         .build()?;
-    // The load gives no feedback, so that what a path carries is not found out.
-    let policy = PolicyConfig { start_bitrate_bps: MAX_DOWNLINK_BPS, ..PolicyConfig::default() };
-    let config =
-        RouterConfig { shards: NonZero::new(1), pin_shards: true, policy, ..RouterConfig::loopback() };
+    let config = RouterConfig { shards: NonZero::new(1), pin_shards: true, ..RouterConfig::loopback() };
     let router = runtime.block_on(start(config))?;
     child::answer_all(|ask| match ask {
         Ask::Open(seats) => runtime.block_on(open(&router, seats)).map(Answer::Tickets),

@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 pub use self::secret::ControlToken;
 pub use self::signaling::{MAX_SIGNALING_DAEMONS, SignalingConfig};
-use crate::core::limits::{MAX_DOWNLINK_BPS, START_DOWNLINK_BPS};
+use crate::core::limits::MAX_DOWNLINK_BPS;
 use crate::core::{DEFAULT_VIDEOS_PER_RECEIVER, DEFAULT_VOICES, MAX_VOICES, Policy, Preset};
 use crate::io::Listen;
 
@@ -86,8 +86,9 @@ pub struct PolicyConfig {
     pub voices: u8,
     /// How many videos a receiver is sent at most.
     pub videos_per_receiver: u16,
-    /// Bit/s at which a receiver's path is first used, until its feedback says what it carries: 100,000 to 50,000,000.
-    pub start_bitrate_bps: u64,
+    /// Congestion control of what receivers are sent: the bit/s at which a path is first used, until its feedback says what it
+    /// carries, 100,000 to 50,000,000. Without it paths are not measured, and what receivers state alone limits what they are sent.
+    pub start_bitrate_bps: Option<u64>,
 }
 
 impl PolicyConfig {
@@ -158,7 +159,7 @@ impl Default for PolicyConfig {
             preset: Preset::default(),
             voices: DEFAULT_VOICES,
             videos_per_receiver: DEFAULT_VIDEOS_PER_RECEIVER,
-            start_bitrate_bps: START_DOWNLINK_BPS,
+            start_bitrate_bps: None,
         }
     }
 }
@@ -253,7 +254,11 @@ impl RouterConfig {
         if self.policy.voices == 0 || self.policy.voices > MAX_VOICES {
             return Err(wrong("policy.voices", format!("must be 1 to {MAX_VOICES}")));
         }
-        if !(LEAST_START_BPS..=MAX_DOWNLINK_BPS).contains(&self.policy.start_bitrate_bps) {
+        if self
+            .policy
+            .start_bitrate_bps
+            .is_some_and(|bps| !(LEAST_START_BPS..=MAX_DOWNLINK_BPS).contains(&bps))
+        {
             let range = format!("must be {LEAST_START_BPS} to {MAX_DOWNLINK_BPS}");
             return Err(wrong("policy.start_bitrate_bps", range));
         }

@@ -155,11 +155,11 @@ impl Default for Lab {
 
 impl Lab {
     pub fn new() -> Self {
-        Self::starting_at(u64::MAX)
+        Self::starting_at(None)
     }
 
-    /// A laboratory whose router uses paths at this bitrate first.
-    pub fn starting_at(start_bps: u64) -> Self {
+    /// A laboratory whose router uses paths at this bitrate first, if it measures them.
+    pub fn starting_at(start_bps: Option<u64>) -> Self {
         Self {
             now: Time::from_nanos(1_800_000_000_000_000_000),
             shard: Shard::new(

@@ -59,7 +59,7 @@ impl Conference {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let plan = Plan::draw(&mut rng);
         let home = rng.random_range(0..plan.shards);
-        let router = SimRouter::new(router_address(), plan.shards, home, || rng.random());
+        let router = SimRouter::new(router_address(), plan.shards, home, || rng.random(), None);
         let hostile = Hostile::new(ChaCha8Rng::from_seed(rng.random()));
         Self {
             now: START,

@@ -15,7 +15,7 @@ pub const TROUBLE_FROM: Duration = Duration::from_secs(4);
 /// The network is perfect and nobody does anything from here on.
 pub const TROUBLE_UNTIL: Duration = Duration::from_secs(16);
 /// The run ends; by then everybody must see everybody.
-pub const END: Duration = Duration::from_secs(28);
+pub const END: Duration = Duration::from_secs(22);
 
 /// Something that happens to the conference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 
-use sluice_router::core::limits::START_DOWNLINK_BPS;
 use sluice_router::core::{
     Command, Counters, DatagramMeta, Drained, DropReason, Event, OpenRequest, Policy, Rights, Shard,
     ShardConfig, TransmitBatch,
@@ -29,9 +28,15 @@ pub struct SimRouter {
 }
 
 impl SimRouter {
-    /// A router at `address`; the meeting lives on shard `home`.
+    /// A router at `address`; the meeting lives on shard `home`. With `start_bps` it measures the paths of receivers.
     #[must_use]
-    pub fn new(address: SocketAddr, shards: u8, home: u8, mut seed: impl FnMut() -> [u8; 32]) -> Self {
+    pub fn new(
+        address: SocketAddr,
+        shards: u8,
+        home: u8,
+        mut seed: impl FnMut() -> [u8; 32],
+        start_bps: Option<u64>,
+    ) -> Self {
         Self {
             address,
             shards: (0..shards)
@@ -41,7 +46,7 @@ impl SimRouter {
                             number,
                             addresses: vec![address],
                             policy: Policy::default(),
-                            start_bps: START_DOWNLINK_BPS,
+                            start_bps,
                         },
                         seed(),
                     )

@@ -33,7 +33,7 @@ impl RouterStage {
             number: router.shard,
             addresses: vec![router.address],
             policy: Policy::default(),
-            start_bps: u64::MAX,
+            start_bps: None,
         };
         Self {
             shard: Shard::new(config, router.seed.seed()),

@@ -30,7 +30,7 @@ impl Router {
         let addresses = addresses(socket.local_addr().unwrap());
         let (orders, inbox) = mpsc::channel(64);
         let shard = Shard::new(
-            ShardConfig { number: 0, addresses, policy: Policy::default(), start_bps: u64::MAX },
+            ShardConfig { number: 0, addresses, policy: Policy::default(), start_bps: None },
             [7; 32],
         );
         tokio::spawn(serve(shard, socket, inbox));

@@ -14,8 +14,9 @@ use crate::core::policy::Policy;
 /// What a shard must know of its place.
 #[derive(Clone, Debug)]
 pub struct ShardConfig {
-    /// Bit/s at which a receiver's path is first used, until feedback says what it carries; `u64::MAX` is no limit.
-    pub start_bps: u64,
+    /// Bit/s at which a receiver's path is first used, until feedback says what it carries. Without it paths are not measured:
+    /// nothing limits what is sent but what receivers state, and nothing is paced or probed.
+    pub start_bps: Option<u64>,
     /// The shard's number: the top 8 bits of all its SSRCs.
     pub number: u8,
     /// The router's public addresses, as they go into tickets.

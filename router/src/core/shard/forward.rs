@@ -40,7 +40,7 @@ struct Pass<'a> {
     pool: &'a PacketPool,
     batch: &'a mut TransmitBatch,
     counters: &'a mut Counters,
-    start_bps: u64,
+    start_bps: Option<u64>,
     /// Sessions for which something waits for their pacer, and when these are looked at next.
     pacing: &'a mut VecDeque<SessionKey>,
     next_pace: &'a mut Time,
@@ -266,9 +266,11 @@ impl Pass<'_> {
             return Ok(());
         };
         let wanted_bps = session.budget.wanted_bps;
-        let new = || Box::new(Downlink::new(self.now, self.start_bps, wanted_bps));
-        let down = session.down.get_or_insert_with(new);
-        let may_leave = self.source.is_audio || down.may_send(self.now);
+        if let Some(start_bps) = self.start_bps.filter(|_| session.down.is_none()) {
+            session.down = Some(Box::new(Downlink::new(self.now, start_bps, wanted_bps)));
+        }
+        let may_leave =
+            self.source.is_audio || session.down.as_deref_mut().is_none_or(|down| down.may_send(self.now));
         let rewritten = slot.rewriter.rewrite(&packet.incoming).ok_or(DropReason::NotContinuous)?;
         let marker = ends_picture && !self.source.is_audio;
         if may_leave {
@@ -293,6 +295,7 @@ impl Pass<'_> {
             marker,
             len: packet.header.len() as u16 + packet.payload.len,
         };
+        let down = session.down.as_deref_mut().ok_or(DropReason::PacerFull)?;
         if !down.pacer.queue(paced) {
             return Err(DropReason::PacerFull);
         }

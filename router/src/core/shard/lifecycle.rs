@@ -62,7 +62,7 @@ impl Shard {
     ) -> Result<Ticket, OpenRefused> {
         // The key must exist before the SSRCs that point to it, and the session only after its keys.
         let mut keys = None;
-        let start_bps = self.start_bps;
+        let start_bps = self.start_bps.unwrap_or(u64::MAX);
         let (rng, ssrcs) = (&mut self.rng, &mut self.ssrcs);
         let name = SessionName(rng.next_u64());
         let inserted = self.sessions.try_insert_with_key(|key| {

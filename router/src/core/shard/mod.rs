@@ -54,8 +54,8 @@ pub struct Shard {
     addresses: Vec<SocketAddr>,
     /// Of rooms that are told no other.
     policy: Policy,
-    /// Bit/s at which paths are first used.
-    start_bps: u64,
+    /// Bit/s at which paths are first used; absent if they are not measured.
+    start_bps: Option<u64>,
     rng: ChaCha20Rng,
     ssrcs: SsrcTable,
     sessions: SlotMap<SessionKey, Session>,

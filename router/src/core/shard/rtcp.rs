@@ -46,7 +46,7 @@ impl Shard {
     /// A receiver says what it can take.
     fn limit_bitrate(&mut self, now: Time, key: SessionKey, bitrate_bps: u64) {
         let stated_bps = if bitrate_bps >= UNLIMITED_BPS { u64::MAX } else { bitrate_bps };
-        let start_bps = self.start_bps;
+        let start_bps = self.start_bps.unwrap_or(u64::MAX);
         if let Some(session) = self.sessions.get_mut(key)
             && std::mem::replace(&mut session.budget.stated_bps, stated_bps) != stated_bps
         {

@@ -19,7 +19,7 @@ impl Bench {
             number: 0,
             addresses: vec!["127.0.0.1:9".parse().unwrap()],
             policy: Policy::default(),
-            start_bps: u64::MAX,
+            start_bps: None,
         };
         Self {
             switchboard: Switchboard::new(vec![Mailbox { commands, waker }], Arc::new([]), Clock::new()),

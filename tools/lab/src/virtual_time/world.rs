@@ -5,6 +5,7 @@ use std::time::Duration;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sluice_router::core::DropReason;
+use sluice_router::core::limits::START_DOWNLINK_BPS;
 use sluice_simulator::START;
 use sluice_simulator::router::SimRouter;
 use sluice_wire::ticket::Suite;
@@ -75,7 +76,7 @@ impl<'a> World<'a> {
             seed,
             now: START,
             end: START + SAMPLE * samples(scenario) as u32,
-            router: SimRouter::new(router_address(), 1, 0, || rng.random()),
+            router: SimRouter::new(router_address(), 1, 0, || rng.random(), Some(START_DOWNLINK_BPS)),
             conditions: Conditions::new(scenario.clone(), persons.clone(), layout),
             net,
             people,
