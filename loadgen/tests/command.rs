@@ -37,7 +37,7 @@ async fn a_good_run_ends_with_zero_a_table_and_a_file() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broken_promise_ends_with_one() {
-    let network = Network { up: link("loss=10%"), ..Network::default() };
+    let network = Network { up: link("rate=300kbit,queue=50ms"), ..Network::default() };
     let deployment = Deployment::at(Ipv4Addr::LOCALHOST.into(), Some(network)).await;
     let directory = tempfile::tempdir().unwrap();
     let json = directory.path().join("load.json");

@@ -83,6 +83,10 @@ impl SlotReceiver {
         self.stats.packets += 1;
         self.stats.bytes += len as u64;
         self.reception.on_packet(index, rtp.timestamp(), now, codec.clock_rate_hz());
+        if self.highest_index.is_none() && !begins_frame(codec, &MediaExtensions::read(rtp)) {
+            // The slot's first packet has been overtaken: it is awaited like any other.
+            self.losses.on_packet(index.saturating_sub(2), now);
+        }
         self.losses.on_packet(index, now);
         Ok(self.take(now, index, rtp, (track, codec), frames))
     }
@@ -166,9 +170,9 @@ impl SlotReceiver {
             return false;
         }
         // A first packet that does not begin a frame has been overtaken: what is missing before it is the source's as well.
-        let begins = !codec.is_video() || extensions.frame_marking.is_none_or(|marking| marking.start);
-        let behind_highest = self.highest_index.map_or(index, |highest| (highest + 1).min(index));
-        let first_index = if begins { index } else { behind_highest };
+        let behind_highest =
+            self.highest_index.map_or(index.saturating_sub(1), |highest| (highest + 1).min(index));
+        let first_index = if begins_frame(codec, extensions) { index } else { behind_highest };
         self.past_broken_frames += self.previous.as_ref().map_or(0, Source::broken_frames);
         self.previous = self.current.replace(Source::new(self.slot, track, codec, first_index));
         true
@@ -249,6 +253,11 @@ impl SlotReceiver {
         stats.frames_broken += self.past_broken_frames + sources.map(Source::broken_frames).sum::<u64>();
         stats.frames_undecodable += self.stats.frames_undecodable;
     }
+}
+
+/// Whether a packet begins a frame, or may do so as far as it says.
+fn begins_frame(codec: Codec, extensions: &MediaExtensions) -> bool {
+    !codec.is_video() || extensions.frame_marking.is_none_or(|marking| marking.start)
 }
 
 /// The track and the codec that a packet says it is of.
