@@ -29,6 +29,11 @@ const OUTAGE_FACTOR: f64 = 0.7;
 const CALM_AFTER: Duration = Duration::from_secs(4);
 /// With how much of a queue nothing is probed.
 const CALM_QUEUE: Duration = Duration::from_millis(40);
+/// For how long after a probe, and a round trip, an overuse is the probe's own queue, if little else was sent: it lasts 40 ms, drains,
+/// and is told of with the next message.
+const PROBE_ECHO: Duration = Duration::from_millis(300);
+/// The share of the target below which little else was sent.
+const ECHO_SHARE: f64 = 0.8;
 /// The most reports that are taken of one message, whoever made it.
 const MAX_REPORTS: usize = 8_192;
 
@@ -128,6 +133,7 @@ pub struct Controller {
     bounds: (f64, f64),
     wanted_bps: f64,
     is_stepped: bool,
+    probed_at: Option<Time>,
     target_bps: f64,
     ce_marked: u64,
     unknown_reports: u64,
@@ -195,6 +201,7 @@ impl Controller {
             bounds,
             wanted_bps: bounds.1,
             is_stepped: config.is_stepped,
+            probed_at: None,
             target_bps: path.aimd.rate_bps(),
             ce_marked: 0,
             unknown_reports: 0,
@@ -248,6 +255,7 @@ impl Controller {
         };
         let cluster = self.path.probes.next(now, &context)?;
         self.path.probe_results.expect(cluster);
+        self.probed_at = Some(now);
         Some(cluster)
     }
 
@@ -348,9 +356,10 @@ impl Controller {
     }
 
     fn estimate(&mut self, now: Time, newest_sent_at: Time, probe_bps: Option<f64>) {
+        let is_echo = self.is_echo(now);
         let path = &mut self.path;
         let acknowledged_bps = path.acknowledged.bps();
-        let usage = path.detector.usage();
+        let usage = if is_echo { Usage::Under } else { path.detector.usage() };
         let delay_based_bps = match probe_bps {
             Some(probe_bps) if usage != Usage::Over && probe_bps > path.aimd.rate_bps() => {
                 path.aimd.on_probe(now, probe_bps);
@@ -368,6 +377,17 @@ impl Controller {
         let loss_based_bps = path.loss.update(newest_sent_at, &input);
         path.loss_based_bps = loss_based_bps;
         self.set_target(now, loss_based_bps);
+    }
+
+    /// Whether a queue that grows is a probe's. What is sent in steps is far below the target often, and a decrease takes the rate
+    /// below what arrives: a probe that found nothing would take what there is.
+    fn is_echo(&self, now: Time) -> bool {
+        let is_recent = |at: Time| now.saturating_since(at) < self.path.rtt.get() + PROBE_ECHO;
+        let is_little = |acknowledged_bps: f64| acknowledged_bps < ECHO_SHARE * self.target_bps;
+        self.is_stepped
+            && self.path.detector.usage() == Usage::Over
+            && self.probed_at.is_some_and(is_recent)
+            && self.path.acknowledged.bps().is_some_and(is_little)
     }
 
     fn set_target(&mut self, now: Time, bps: f64) {
