@@ -21,6 +21,9 @@ use crate::media::freezes::FreezeDetector;
 /// Key frame requests of one slot are this far apart.
 const KEY_FRAME_INTERVAL: Duration = Duration::from_millis(500);
 
+/// How many packets the first one of a slot may have overtaken.
+const OVERTAKEN_PACKETS: u64 = 8;
+
 /// What the router was asked to show in a slot.
 #[derive(Clone, Copy, Debug)]
 struct Asked {
@@ -36,6 +39,8 @@ pub(super) struct SlotReceiver {
     pub(super) reception: Reception,
     losses: LossDetector,
     highest_index: Option<u64>,
+    /// The slot's first packet did not begin a frame: so far back those may be that it has overtaken.
+    opening: Option<u64>,
     current: Option<Source>,
     /// What the slot showed before: its last packets may come late.
     previous: Option<Source>,
@@ -83,12 +88,24 @@ impl SlotReceiver {
         self.stats.packets += 1;
         self.stats.bytes += len as u64;
         self.reception.on_packet(index, rtp.timestamp(), now, codec.clock_rate_hz());
-        if self.highest_index.is_none() && !begins_frame(codec, &MediaExtensions::read(rtp)) {
-            // The slot's first packet has been overtaken: it is awaited like any other.
-            self.losses.on_packet(index.saturating_sub(2), now);
+        let begins = begins_frame(codec, &MediaExtensions::read(rtp));
+        if self.highest_index.is_none() && !begins {
+            // The slot's first packets have been overtaken: they are awaited like any others.
+            let awaited = index.saturating_sub(OVERTAKEN_PACKETS);
+            self.losses.on_packet(awaited.saturating_sub(1), now);
+            self.opening = Some(awaited);
         }
         self.losses.on_packet(index, now);
-        Ok(self.take(now, index, rtp, (track, codec), frames))
+        let opened = self.opening.take_if(|_| begins).filter(|_| Some(index) < self.highest_index);
+        // This is the first, and none of those before it has ever been.
+        for never in opened.map_or(index, |awaited| awaited)..index {
+            self.losses.on_recovered(never, now);
+        }
+        let changed = self.take(now, index, rtp, (track, codec), frames);
+        if opened.is_some() {
+            self.give_up(now, frames);
+        }
+        Ok(changed)
     }
 
     /// Takes in a packet that was sent again. `None` if it was not missing.
@@ -170,8 +187,9 @@ impl SlotReceiver {
             return false;
         }
         // A first packet that does not begin a frame has been overtaken: what is missing before it is the source's as well.
-        let behind_highest =
-            self.highest_index.map_or(index.saturating_sub(1), |highest| (highest + 1).min(index));
+        let behind_highest = self
+            .highest_index
+            .map_or(index.saturating_sub(OVERTAKEN_PACKETS), |highest| (highest + 1).min(index));
         let first_index = if begins_frame(codec, extensions) { index } else { behind_highest };
         self.past_broken_frames += self.previous.as_ref().map_or(0, Source::broken_frames);
         self.previous = self.current.replace(Source::new(self.slot, track, codec, first_index));
